@@ -1,0 +1,1 @@
+export { type EffectiveConfig, type TaskPolicy } from "./policy.ts";

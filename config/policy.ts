@@ -1,0 +1,131 @@
+import { type Answer } from "../protocol/index.ts";
+
+/**
+ * The effective config as the code uses it: every default filled in, every duration in milliseconds. The YAML's own
+ * shape (snake case, `2s`) ends in `store-config.ts`.
+ */
+export interface EffectiveConfig {
+  readonly storeId: string;
+  /** `sha256:<hex>` over the canonical JSON of everything below but `revision`. */
+  readonly digest: string;
+  /** Counts effective changes on this agent; the journal keeps it across restarts. 0 until the agent has numbered it. */
+  readonly revision: number;
+  readonly tasks: Readonly<Record<string, TaskPolicy>>;
+  /** Store-wide limits on the box. */
+  readonly retention: RetentionPolicy;
+}
+
+export interface RetentionPolicy {
+  /** Pictures and other input bytes that the journal may keep. */
+  readonly journalBytesMax: number;
+  /** A decided case keeps its input this long after its answer. */
+  readonly inputKeepMs: number;
+  /** An escalation that nobody answered for this long takes its fallback. */
+  readonly unansweredMaxMs: number;
+}
+
+export type Rung = "coarse_answer" | "human_review" | "safe_action";
+
+export interface TaskPolicy {
+  readonly task: string;
+  readonly model: ModelSource | null;
+  /** Why there is no usable model although one is named (for instance a `.pkl` path): shown to operators. */
+  readonly modelProblem: { readonly code: string; readonly message: string; readonly hint: string } | null;
+  readonly batchSize: number;
+  /** Other keys of the model's entry (`max_history_frames` …), for the feature builder. */
+  readonly modelOptions: Readonly<Record<string, number | string | boolean>>;
+  readonly gate: GatePolicy;
+  readonly rules: readonly Rule[];
+  readonly decideWithinMs: number;
+  readonly reviewWithinMs: number;
+  /** The ladder, in order; walked when the gate does not accept. */
+  readonly fallback: readonly Rung[];
+  readonly safeAction: Answer | null;
+  /** null: no limit. */
+  readonly escalationsPerHour: number | null;
+  /** Share of accepted decisions that a person looks at as well, in [0, 1]. */
+  readonly auditShare: number;
+  readonly costs: Costs | null;
+  /** What a reviewer is asked. */
+  readonly question: string;
+  /** Labels that a reviewer may choose where no model names them. */
+  readonly labels: readonly string[];
+}
+
+export type ModelSource =
+  { readonly kind: "registry"; readonly spec: string } | { readonly kind: "path"; readonly path: string };
+
+/** A number, or a contract whose number a certificate gives (statistics.md). */
+export type GateTarget =
+  | { readonly kind: "number"; readonly gateThreshold: number }
+  | { readonly kind: "contract"; readonly maxError: number; readonly delta: number };
+
+export interface GatePolicy {
+  readonly target: GateTarget;
+  /** Gate thresholds of single labels; they replace the task's. */
+  readonly classes: Readonly<Record<string, number>>;
+  /** For the `coarse_answer` rung; null: the task's gate threshold. */
+  readonly coarse: number | null;
+}
+
+export interface Costs {
+  readonly review: number;
+  readonly wrongAccept: number;
+  readonly currency: string;
+}
+
+/** A hard rule: it decides before the gate does. Rules are tried in order; the first that holds counts. */
+export interface Rule {
+  readonly name: string;
+  readonly when: Condition;
+  readonly then:
+    | { readonly verdict: "accept"; readonly label: string | null }
+    | { readonly verdict: "escalate" }
+    | { readonly verdict: "abstain" };
+}
+
+/**
+ * Conditions in the shape of Amazon A2I's activation conditions JSON: And, Or, Not over leaves with a `ConditionType`
+ * and `ConditionParameters`, spelled as A2I spells them.
+ */
+export type Condition =
+  | { readonly And: readonly Condition[] }
+  | { readonly Or: readonly Condition[] }
+  | { readonly Not: Condition }
+  | {
+      readonly ConditionType: "ConfidenceCheck";
+      readonly ConditionParameters: {
+        /** The label that the check is about; any label where it is absent. */
+        readonly Label?: string;
+        readonly ConfidenceEquals?: number;
+        readonly ConfidenceLessThan?: number;
+        readonly ConfidenceLessThanEquals?: number;
+        readonly ConfidenceGreaterThan?: number;
+        readonly ConfidenceGreaterThanEquals?: number;
+      };
+    }
+  | { readonly ConditionType: "LabelCheck"; readonly ConditionParameters: { readonly LabelIn: readonly string[] } }
+  | {
+      readonly ConditionType: "ContextCheck";
+      readonly ConditionParameters: {
+        readonly Key: string;
+        readonly Equals?: string | number | boolean;
+        readonly In?: readonly (string | number | boolean)[];
+        readonly LessThan?: number;
+        readonly GreaterThan?: number;
+        readonly Exists?: boolean;
+      };
+    }
+  | {
+      readonly ConditionType: "Sampling";
+      /** Percent as A2I writes it, 0.01 to 100: the one place where a share is not in [0, 1]. */
+      readonly ConditionParameters: { readonly RandomSamplingPercentage: number };
+    };
+
+/** One line about something in a config that works, but not as somebody may think. */
+export interface ConfigWarning {
+  readonly key: string;
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}

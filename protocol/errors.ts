@@ -1,0 +1,126 @@
+/** The catalogue of operational errors. `docs/errors.md` is tested against it. */
+
+/** What the caller may do: nothing, the same call later, or the same call after something changed. */
+export type Retry = "never" | "backoff" | "after-change";
+
+interface CatalogueEntry {
+  readonly retry: Retry;
+  /** HTTP status of a problem+json that carries the code. */
+  readonly status: number;
+  /** What the operator or developer does next, where the thrower has no better one. */
+  readonly hint: string;
+}
+
+export const errorCatalogue = {
+  // What a device sent.
+  HP_ENCODING: { retry: "never", status: 400, hint: "Send a JSON object or a MessagePack map." },
+  HP_SCHEMA: { retry: "never", status: 400, hint: "Compare the message with the schema in docs/protocol.md." },
+  HP_VERSION: { retry: "never", status: 400, hint: 'Send "v": 1, or update the agent.' },
+  HP_NOT_FINITE: { retry: "never", status: 400, hint: "Send finite numbers only; no NaN and no infinity." },
+  HP_TOO_LARGE: { retry: "never", status: 413, hint: "Send less at once; docs/limits.md lists every limit." },
+  HP_PICTURE: { retry: "never", status: 422, hint: "Send a whole JPEG, PNG or WebP picture." },
+  HP_INPUT: { retry: "never", status: 422, hint: "Send the input kind and shape that the task's model expects." },
+  HP_UNKNOWN_TASK: { retry: "after-change", status: 404, hint: "Name the task in the store config." },
+  HP_CONFLICT: { retry: "never", status: 409, hint: "Use a new id for a new request." },
+  HP_NOT_FOUND: { retry: "never", status: 404, hint: "Check the id or the path." },
+  HP_METHOD: { retry: "never", status: 405, hint: "Use the method that docs/http.md names for this path." },
+  HP_UNAUTHORIZED: { retry: "after-change", status: 401, hint: "Give the device's secret; `holdpoint device add` makes one." },
+  HP_FORBIDDEN: { retry: "never", status: 403, hint: "A device may use only its own topics and its own decisions." },
+  HP_RATE: { retry: "backoff", status: 429, hint: "Wait for retryAfterMs and try again." },
+  HP_BUSY: { retry: "backoff", status: 503, hint: "Wait for retryAfterMs and send the same request again." },
+  HP_TIMEOUT: { retry: "backoff", status: 504, hint: "Send the same request again; it is not doubled." },
+  HP_UNREACHABLE: { retry: "backoff", status: 503, hint: "Check that the agent runs and that the url is right." },
+  HP_CLOSED: { retry: "after-change", status: 503, hint: "Open a new client or decider; this one was closed." },
+  HP_OUTBOX_FULL: { retry: "backoff", status: 503, hint: "Reconnect to the agent so that the outbox drains." },
+  // Config.
+  HP_CONFIG: { retry: "after-change", status: 422, hint: "Mend the line that the message names; the last good config stays in force." },
+  // Models.
+  HP_MODEL_NOT_FOUND: { retry: "after-change", status: 422, hint: "Import the model with `holdpoint model import`." },
+  HP_MODEL_NO_MANIFEST: { retry: "after-change", status: 422, hint: "Write a manifest with `holdpoint model init`." },
+  HP_MODEL_FORMAT: { retry: "after-change", status: 422, hint: "Export the model to ONNX; docs/models.md shows how." },
+  HP_MODEL_MANIFEST: { retry: "after-change", status: 422, hint: "Mend the manifest; `holdpoint model check` names the line." },
+  HP_MODEL_DIGEST: { retry: "after-change", status: 422, hint: "Import the model again; its bytes do not have the stated digest." },
+  HP_MODEL_LOAD: { retry: "after-change", status: 422, hint: "Check the model with `holdpoint model check`." },
+  HP_MODEL_GOLDEN: { retry: "after-change", status: 422, hint: "The model answers its golden input differently here; do not use it." },
+  HP_MODEL_OUTPUT: { retry: "after-change", status: 422, hint: "The model's outputs do not fit its manifest; mend the manifest." },
+  HP_MODEL_RUN: { retry: "backoff", status: 500, hint: "See the agent's log; the case went to the next rung of the ladder." },
+  HP_PROVIDER: { retry: "after-change", status: 422, hint: 'List only execution providers that exist here; "cpu" always does.' },
+  HP_RUNTIME_MISSING: { retry: "after-change", status: 500, hint: "Install the optional package that the message names." },
+  HP_INFERENCE_DOWN: { retry: "backoff", status: 503, hint: "The inference child is being restarted." },
+  HP_QUARANTINED: { retry: "never", status: 422, hint: "This input ended the inference child twice; it is not tried again." },
+  // The box.
+  HP_DISK_FULL: { retry: "backoff", status: 503, hint: "Free space on the agent's disk." },
+  HP_JOURNAL: { retry: "after-change", status: 500, hint: "See the quarantined journal named in the message." },
+  HP_LOCKED: { retry: "after-change", status: 500, hint: "Another agent uses this data directory; stop it or choose another directory." },
+  HP_PORT: { retry: "after-change", status: 500, hint: "Another process listens on this port; choose another one." },
+  HP_USAGE: { retry: "never", status: 400, hint: "See --help." },
+  // Review.
+  HP_LEASE_LOST: { retry: "after-change", status: 409, hint: "Somebody else has this case now; take the next one." },
+  HP_SETTLED: { retry: "never", status: 409, hint: "This case is closed; the answer is kept as a label." },
+  HP_PIN: { retry: "backoff", status: 403, hint: "Type the PIN that the agent shows now." },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+
+/** The wire form: on the error topic, and as members of problem+json (RFC 9457). */
+export interface ErrorBody {
+  readonly id: string | null;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+  readonly retry: Retry;
+  readonly retryAfterMs?: number;
+}
+
+export interface HoldpointErrorOptions {
+  readonly hint?: string;
+  readonly cause?: unknown;
+  readonly retryAfterMs?: number;
+}
+
+/** The one class of operational errors. A bug is an assertion, not one of these. */
+export class HoldpointError extends Error {
+  override readonly name = "HoldpointError";
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: HoldpointErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint ?? errorCatalogue[code].hint;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  get retry(): Retry {
+    return errorCatalogue[this.code].retry;
+  }
+
+  /** HTTP status for a problem+json. */
+  get status(): number {
+    return errorCatalogue[this.code].status;
+  }
+
+  /** The wire form. `id` is the request's, or null where none could be read. */
+  body(id: string | null): ErrorBody {
+    const { code, message, hint, retry, retryAfterMs } = this;
+    return { id, code, message, hint, retry, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  }
+
+  static from(error: unknown, fallback: ErrorCode): HoldpointError {
+    if (error instanceof HoldpointError) return error;
+    return new HoldpointError(fallback, error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** For expected results: a value or an operational error, never thrown. */
+export type Result<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: HoldpointError };
+
+export function ok<T>(value: T): Result<T> {
+  return { ok: true, value };
+}
+
+export function refused(code: ErrorCode, message: string, options: HoldpointErrorOptions = {}): Result<never> {
+  return { ok: false, error: new HoldpointError(code, message, options) };
+}

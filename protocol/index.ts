@@ -1,0 +1,85 @@
+/** `holdpoint/protocol`: the vocabulary. Universal: runs in Node and in a browser. */
+export { bodyDigest, canonicalJson } from "./canonical.ts";
+export {
+  checkMessage,
+  decodeMessage,
+  encodeMessage,
+  encodingOf,
+  fromBase64,
+  parseDecision,
+  parseObservedEvent,
+  parseOutcome,
+  parseRequest,
+  toBase64,
+  type Encoding,
+  type Parsed,
+  type ParseResult,
+  type Refusal,
+} from "./codec.ts";
+export {
+  answerSchema,
+  deciders,
+  decisionSchema,
+  isFinal,
+  observedEventSchema,
+  outcomeSchema,
+  reasons,
+  requestSchema,
+  taskNameSchema,
+  verdicts,
+  type Answer,
+  type ConfigReference,
+  type Context,
+  type DecidedBy,
+  type Decision,
+  type DecisionRequest,
+  type ModelReference,
+  type ObservedEvent,
+  type Outcome,
+  type Reason,
+  type Verdict,
+} from "./decision.ts";
+export {
+  errorCatalogue,
+  HoldpointError,
+  ok,
+  refused,
+  type ErrorBody,
+  type ErrorCode,
+  type HoldpointErrorOptions,
+  type Result,
+  type Retry,
+} from "./errors.ts";
+export { digestText, fromHex, toHex, universalHasher } from "./hash.ts";
+export { idPattern, namePattern, newId, reservedDeviceNames } from "./ids.ts";
+export { dtypes, inputData, inputSchema, type Dtype, type Input, type InputKind, type Scalar } from "./input.ts";
+export { limits } from "./limits.ts";
+export {
+  silentLogger,
+  type Cancel,
+  type Clock,
+  type Hasher,
+  type Logger,
+  type Random,
+  type Timers,
+} from "./ports.ts";
+export {
+  queueStateSchema,
+  reviewAnswerSchema,
+  reviewCaseSchema,
+  submitSchema,
+  type QueueState,
+  type ReviewAnswer,
+  type ReviewCase,
+  type Submit,
+} from "./review.ts";
+export { agentStatusSchema, type AgentStatus } from "./telemetry.ts";
+export {
+  agentStatusTopic,
+  deviceTopic,
+  parseDeviceTopic,
+  type AgentChannel,
+  type DeviceChannel,
+  type DeviceTopic,
+} from "./topics.ts";
+export { jsonResponse, problemResponse, type Exchange, type Route } from "./http.ts";

@@ -1,0 +1,24 @@
+import { z } from "zod";
+
+/** What an agent says of itself: on the retained status topic, at `/v1/status`, in `/readyz`. */
+
+export const agentStatusSchema = z.strictObject({
+  v: z.literal(1),
+  agent: z.string(),
+  store: z.string(),
+  state: z.enum(["starting", "ready", "degraded", "draining", "offline"]),
+  /** Codes of what is wrong, each with a message; empty when ready. */
+  reasons: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+  /** Tasks acknowledged and not yet decided. */
+  inFlight: z.number().int(),
+  /** Escalations that wait for a person. */
+  waiting: z.number().int(),
+  /** Outbox rows that the hub has not durably. 0 where there is no hub to send to. */
+  unsent: z.number().int(),
+  /** Nothing in flight and, where there is a hub, watermark = last seq. */
+  safeToPowerOff: z.boolean(),
+  config: z.strictObject({ revision: z.number().int(), digest: z.string() }),
+  models: z.array(z.strictObject({ task: z.string(), name: z.string(), version: z.string(), digest: z.string(), provider: z.string() })),
+  at: z.number().int(),
+});
+export type AgentStatus = z.infer<typeof agentStatusSchema>;

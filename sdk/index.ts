@@ -1,0 +1,1 @@
+export { type DecisionTrace, type Finding, type Scored } from "./trace.ts";
