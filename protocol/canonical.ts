@@ -10,7 +10,7 @@ const encoder = new TextEncoder();
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const record = value as Readonly<Record<string, unknown>>;
   const members = Object.keys(record)
     .filter((key) => record[key] !== undefined)

@@ -44,7 +44,9 @@ export function decodeMessage(bytes: Uint8Array): Result<{ readonly value: unkno
   try {
     return encoding === "json" ? decodeJson(bytes) : decodeMsgpack(bytes);
   } catch (cause) {
-    return refused("HP_ENCODING", `the message is not valid ${encoding === "json" ? "JSON" : "MessagePack"}`, { cause });
+    return refused("HP_ENCODING", `the message is not valid ${encoding === "json" ? "JSON" : "MessagePack"}`, {
+      cause,
+    });
   }
 }
 
@@ -144,9 +146,7 @@ function parse<T>(bytes: Uint8Array, schema: z.ZodType<T>): ParseResult<T> {
   const { value, encoding } = decoded.value;
   const id = readableId(value);
   const checked = checkMessage(encoding === "json" ? withBytes(value) : value, schema);
-  return checked.ok
-    ? { ok: true, value: checked.value, encoding }
-    : { ok: false, error: checked.error, id, encoding };
+  return checked.ok ? { ok: true, value: checked.value, encoding } : { ok: false, error: checked.error, id, encoding };
 }
 
 /** Checks plain data (bytes as Uint8Array) against a schema. Errors: HP_VERSION, HP_NOT_FINITE, HP_SCHEMA. */

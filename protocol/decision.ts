@@ -116,10 +116,9 @@ export const outcomeSchema = z
     source: z.enum(["pos", "return", "audit", "import"]),
     at: timestampMs,
   })
-  .refine(
-    (outcome) => outcome.label !== undefined || outcome.correct !== undefined || outcome.outcome !== undefined,
-    { error: "must have label, correct or outcome" },
-  );
+  .refine((outcome) => outcome.label !== undefined || outcome.correct !== undefined || outcome.outcome !== undefined, {
+    error: "must have label, correct or outcome",
+  });
 export type Outcome = z.infer<typeof outcomeSchema>;
 
 /** An event to observe, no decision asked. The id makes a repeat harmless. */

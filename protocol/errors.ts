@@ -24,7 +24,11 @@ export const errorCatalogue = {
   HP_CONFLICT: { retry: "never", status: 409, hint: "Use a new id for a new request." },
   HP_NOT_FOUND: { retry: "never", status: 404, hint: "Check the id or the path." },
   HP_METHOD: { retry: "never", status: 405, hint: "Use the method that docs/http.md names for this path." },
-  HP_UNAUTHORIZED: { retry: "after-change", status: 401, hint: "Give the device's secret; `holdpoint device add` makes one." },
+  HP_UNAUTHORIZED: {
+    retry: "after-change",
+    status: 401,
+    hint: "Give the device's secret; `holdpoint device add` makes one.",
+  },
   HP_FORBIDDEN: { retry: "never", status: 403, hint: "A device may use only its own topics and its own decisions." },
   HP_RATE: { retry: "backoff", status: 429, hint: "Wait for retryAfterMs and try again." },
   HP_BUSY: { retry: "backoff", status: 503, hint: "Wait for retryAfterMs and send the same request again." },
@@ -33,25 +37,65 @@ export const errorCatalogue = {
   HP_CLOSED: { retry: "after-change", status: 503, hint: "Open a new client or decider; this one was closed." },
   HP_OUTBOX_FULL: { retry: "backoff", status: 503, hint: "Reconnect to the agent so that the outbox drains." },
   // Config.
-  HP_CONFIG: { retry: "after-change", status: 422, hint: "Mend the line that the message names; the last good config stays in force." },
+  HP_CONFIG: {
+    retry: "after-change",
+    status: 422,
+    hint: "Mend the line that the message names; the last good config stays in force.",
+  },
   // Models.
   HP_MODEL_NOT_FOUND: { retry: "after-change", status: 422, hint: "Import the model with `holdpoint model import`." },
   HP_MODEL_NO_MANIFEST: { retry: "after-change", status: 422, hint: "Write a manifest with `holdpoint model init`." },
   HP_MODEL_FORMAT: { retry: "after-change", status: 422, hint: "Export the model to ONNX; docs/models.md shows how." },
-  HP_MODEL_MANIFEST: { retry: "after-change", status: 422, hint: "Mend the manifest; `holdpoint model check` names the line." },
-  HP_MODEL_DIGEST: { retry: "after-change", status: 422, hint: "Import the model again; its bytes do not have the stated digest." },
+  HP_MODEL_MANIFEST: {
+    retry: "after-change",
+    status: 422,
+    hint: "Mend the manifest; `holdpoint model check` names the line.",
+  },
+  HP_MODEL_DIGEST: {
+    retry: "after-change",
+    status: 422,
+    hint: "Import the model again; its bytes do not have the stated digest.",
+  },
   HP_MODEL_LOAD: { retry: "after-change", status: 422, hint: "Check the model with `holdpoint model check`." },
-  HP_MODEL_GOLDEN: { retry: "after-change", status: 422, hint: "The model answers its golden input differently here; do not use it." },
-  HP_MODEL_OUTPUT: { retry: "after-change", status: 422, hint: "The model's outputs do not fit its manifest; mend the manifest." },
-  HP_MODEL_RUN: { retry: "backoff", status: 500, hint: "See the agent's log; the case went to the next rung of the ladder." },
-  HP_PROVIDER: { retry: "after-change", status: 422, hint: 'List only execution providers that exist here; "cpu" always does.' },
-  HP_RUNTIME_MISSING: { retry: "after-change", status: 500, hint: "Install the optional package that the message names." },
+  HP_MODEL_GOLDEN: {
+    retry: "after-change",
+    status: 422,
+    hint: "The model answers its golden input differently here; do not use it.",
+  },
+  HP_MODEL_OUTPUT: {
+    retry: "after-change",
+    status: 422,
+    hint: "The model's outputs do not fit its manifest; mend the manifest.",
+  },
+  HP_MODEL_RUN: {
+    retry: "backoff",
+    status: 500,
+    hint: "See the agent's log; the case went to the next rung of the ladder.",
+  },
+  HP_PROVIDER: {
+    retry: "after-change",
+    status: 422,
+    hint: 'List only execution providers that exist here; "cpu" always does.',
+  },
+  HP_RUNTIME_MISSING: {
+    retry: "after-change",
+    status: 500,
+    hint: "Install the optional package that the message names.",
+  },
   HP_INFERENCE_DOWN: { retry: "backoff", status: 503, hint: "The inference child is being restarted." },
-  HP_QUARANTINED: { retry: "never", status: 422, hint: "This input ended the inference child twice; it is not tried again." },
+  HP_QUARANTINED: {
+    retry: "never",
+    status: 422,
+    hint: "This input ended the inference child twice; it is not tried again.",
+  },
   // The box.
   HP_DISK_FULL: { retry: "backoff", status: 503, hint: "Free space on the agent's disk." },
   HP_JOURNAL: { retry: "after-change", status: 500, hint: "See the quarantined journal named in the message." },
-  HP_LOCKED: { retry: "after-change", status: 500, hint: "Another agent uses this data directory; stop it or choose another directory." },
+  HP_LOCKED: {
+    retry: "after-change",
+    status: 500,
+    hint: "Another agent uses this data directory; stop it or choose another directory.",
+  },
   HP_PORT: { retry: "after-change", status: 500, hint: "Another process listens on this port; choose another one." },
   HP_USAGE: { retry: "never", status: 400, hint: "See --help." },
   // Review.

@@ -31,6 +31,11 @@ export function problemResponse(error: HoldpointError, id: string | null = null)
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (error.retryAfterMs !== undefined) headers["retry-after"] = String(Math.ceil(error.retryAfterMs / 1000));
   if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="holdpoint"';
-  const body = { type: `urn:holdpoint:error:${error.code}`, title: error.message, status: error.status, ...error.body(id) };
+  const body = {
+    type: `urn:holdpoint:error:${error.code}`,
+    title: error.message,
+    status: error.status,
+    ...error.body(id),
+  };
   return new Response(JSON.stringify(body), { status: error.status, headers });
 }

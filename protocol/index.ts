@@ -52,25 +52,34 @@ export {
 } from "./errors.ts";
 export { digestText, fromHex, toHex, universalHasher } from "./hash.ts";
 export { idPattern, namePattern, newId, reservedDeviceNames } from "./ids.ts";
-export { dtypes, inputData, inputSchema, type Dtype, type Input, type InputKind, type Scalar } from "./input.ts";
+export {
+  dtypes,
+  firstNotFinite,
+  inputData,
+  inputSchema,
+  type Dtype,
+  type Input,
+  type InputKind,
+  type Scalar,
+} from "./input.ts";
 export { limits } from "./limits.ts";
+export { silentLogger, type Cancel, type Clock, type Hasher, type Logger, type Random, type Timers } from "./ports.ts";
 export {
-  silentLogger,
-  type Cancel,
-  type Clock,
-  type Hasher,
-  type Logger,
-  type Random,
-  type Timers,
-} from "./ports.ts";
-export {
+  leaseReferenceSchema,
+  pairSchema,
   queueStateSchema,
   reviewAnswerSchema,
   reviewCaseSchema,
+  reviewLimits,
   submitSchema,
+  undoSchema,
+  type AnswerTaken,
+  type HeldCases,
   type QueueState,
   type ReviewAnswer,
   type ReviewCase,
+  type ReviewNews,
+  type ReviewSession,
   type Submit,
 } from "./review.ts";
 export { agentStatusSchema, type AgentStatus } from "./telemetry.ts";

@@ -18,7 +18,15 @@ export const agentStatusSchema = z.strictObject({
   /** Nothing in flight and, where there is a hub, watermark = last seq. */
   safeToPowerOff: z.boolean(),
   config: z.strictObject({ revision: z.number().int(), digest: z.string() }),
-  models: z.array(z.strictObject({ task: z.string(), name: z.string(), version: z.string(), digest: z.string(), provider: z.string() })),
+  models: z.array(
+    z.strictObject({
+      task: z.string(),
+      name: z.string(),
+      version: z.string(),
+      digest: z.string(),
+      provider: z.string(),
+    }),
+  ),
   at: z.number().int(),
 });
 export type AgentStatus = z.infer<typeof agentStatusSchema>;

@@ -1,1 +1,33 @@
-export { type DecisionTrace, type Finding, type Scored } from "./trace.ts";
+/** `holdpoint`: decide where a model is sure, ask a person where it is not. Universal: no native package. */
+export { coinOf, type Coin } from "./audit.ts";
+export { fullBudget, refilled, spent, type Budget } from "./budget.ts";
+export {
+  type Admission,
+  type Admitted,
+  type CaseStore,
+  type DecisionRecord,
+  type Reviewed,
+  type ReviewRecord,
+  type Settlement,
+  type StoredCase,
+} from "./case-store.ts";
+export { decide, type Decided, type DecideInputs } from "./decide.ts";
+export { type Decider, type DecideOptions, type FinalOptions } from "./decider-port.ts";
+export {
+  createDecider,
+  wantedModels,
+  type DeciderOptions,
+  type EmbeddedDecider,
+  type Escalate,
+  type EscalationAnswer,
+  type Isolation,
+} from "./decider.ts";
+export { Engine, type EngineOptions, type Review, type RevisionListener, type Submission } from "./engine.ts";
+export { evidenceOf } from "./evidence.ts";
+export { gateThresholdOf, passes, type GateThreshold } from "./gate.ts";
+export { walkLadder, type LadderEnd, type LadderFacts } from "./ladder.ts";
+export { createPipeline, type Found, type Pipeline, type PipelineOptions, type Situation } from "./pipeline.ts";
+export { reviewedRevision, settledRevision, type RevisionFallback, type RevisionTime } from "./revision.ts";
+export { holds, matchingRule, type RuleFacts } from "./rules.ts";
+export { evidenceTopMax, type DecisionTrace, type Finding, type Scored } from "./trace.ts";
+export { type WaitOptions } from "./waiters.ts";

@@ -1,0 +1,224 @@
+import { effectiveConfig, type EffectiveConfig, type StoreConfigDocument } from "../config/index.ts";
+import { type ModelHost } from "../models/index.ts";
+import {
+  checkMessage,
+  firstNotFinite,
+  HoldpointError,
+  newId,
+  requestSchema,
+  silentLogger,
+  universalHasher,
+  type Clock,
+  type Decision,
+  type DecisionRequest,
+  type Hasher,
+  type Input,
+  type Logger,
+  type Random,
+  type ReviewAnswer,
+  type Timers,
+} from "../protocol/index.ts";
+import { ambientClock, ambientRandom, ambientTimers } from "./ambient.ts";
+import { type CaseStore } from "./case-store.ts";
+import { type Decider, type DecideOptions, type FinalOptions } from "./decider-port.ts";
+import { Engine } from "./engine.ts";
+import { memoryStore } from "./memory-store.ts";
+import { createPipeline, type Pipeline } from "./pipeline.ts";
+
+/** Where the model runs: a supervised child process (never a blocked event loop), or the calling process. */
+export type Isolation = "child" | "inline";
+
+/** Asks a person. Gets the pending decision and the input that the model saw; resolves with the answer. */
+export type Escalate = (decision: Decision, request: DecisionRequest) => Promise<EscalationAnswer>;
+
+export interface EscalationAnswer {
+  readonly answer: ReviewAnswer;
+  readonly reviewer: string;
+}
+
+export interface DeciderOptions {
+  /** A store config as the YAML has it, or an effective config. */
+  readonly config: StoreConfigDocument | EffectiveConfig;
+  /** Opens the models, for instance `nodeModels({ registryDir })` of `holdpoint/models/node`. */
+  readonly models: (isolation: Isolation) => ModelHost | Promise<ModelHost>;
+  /** Default "child". */
+  readonly isolation?: Isolation;
+  /** Without it the person's rung of the ladder is skipped with reason `no_reviewer`. */
+  readonly escalateTo?: Escalate;
+  /** Key of the audit coin; random where it is absent, so that coins differ after a restart. */
+  readonly secret?: Uint8Array;
+  readonly clock?: Clock;
+  readonly timers?: Timers;
+  readonly random?: Random;
+  readonly hasher?: Hasher;
+  readonly logger?: Logger;
+}
+
+/** The embedded decider, and whether its cases outlive the process. */
+export interface EmbeddedDecider<Durable extends boolean> extends Decider {
+  readonly durable: Durable;
+  /** What the config named and could not be brought up, by task. The tasks go to people meanwhile. */
+  readonly problems: readonly { readonly task: string; readonly code: string; readonly message: string }[];
+}
+
+const inFlightMax = 4096;
+const waitersMax = 65_536;
+
+/**
+ * Decides in this process.
+ *
+ * Errors: HP_CONFIG for a config that does not hold. A model that cannot be brought up is no error: its task goes to
+ * people, and `problems` says why.
+ *
+ * @example
+ * const decider = await createDecider({ config: { store_id: "store_1", models: { … } }, models: nodeModels({ … }) });
+ * const decision = await decider.decide("product_identification", { kind: "image", encoding: "jpeg", data });
+ */
+export function createDecider(
+  options: DeciderOptions & { readonly journal: CaseStore<object> },
+): Promise<EmbeddedDecider<true>>;
+export function createDecider(options: DeciderOptions): Promise<EmbeddedDecider<false>>;
+export async function createDecider(
+  options: DeciderOptions & { readonly journal?: CaseStore<object> },
+): Promise<EmbeddedDecider<boolean>> {
+  const { clock = ambientClock, timers = ambientTimers, random = ambientRandom } = options;
+  const { hasher = universalHasher, logger = silentLogger } = options;
+  const config = "digest" in options.config ? options.config : effectiveConfig(options.config, hasher);
+  const host = await options.models(options.isolation ?? "child");
+  const states = await host.apply(wantedModels(config));
+  const secret = options.secret ?? random.bytes(32);
+  const pipeline = createPipeline({ config, host, secret, hasher, clock, timers });
+  const engine = new Engine<object>({
+    store: options.journal ?? memoryStore(),
+    pipeline,
+    hasher,
+    clock,
+    timers,
+    logger,
+    reviewer: () => options.escalateTo !== undefined,
+    storage: () => true,
+    configOf: () => Promise.resolve(config),
+    inFlightMax,
+    waitersMax,
+  });
+  const problems = states.flatMap(({ task, problem }) => (problem ? [{ task, ...problem }] : []));
+  return new Embedded({ engine, pipeline, host, clock, timers, random, logger, problems }, options);
+}
+
+/** The models that a config asks for. */
+export function wantedModels(config: EffectiveConfig): Parameters<ModelHost["apply"]>[0] {
+  return Object.values(config.tasks).flatMap(({ task, model, batchSize }) =>
+    model === null ? [] : [{ task, source: model, batchSize }],
+  );
+}
+
+interface Parts {
+  readonly engine: Engine<object>;
+  readonly pipeline: Pipeline;
+  readonly host: ModelHost;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly problems: EmbeddedDecider<boolean>["problems"];
+}
+
+class Embedded implements EmbeddedDecider<boolean> {
+  readonly durable: boolean;
+  readonly problems: EmbeddedDecider<boolean>["problems"];
+  readonly #parts: Parts;
+  readonly #escalateTo: Escalate | undefined;
+  /** Ends the waits and the review clocks when the decider closes. */
+  readonly #closing = new AbortController();
+
+  constructor(parts: Parts, options: DeciderOptions & { readonly journal?: CaseStore<object> }) {
+    this.#parts = parts;
+    this.problems = parts.problems;
+    this.durable = options.journal !== undefined;
+    this.#escalateTo = options.escalateTo;
+  }
+
+  async decide(task: string, input: Input, options: DecideOptions = {}): Promise<Decision> {
+    this.#assertOpen();
+    const { engine, clock, random } = this.#parts;
+    const request = checkedRequest({
+      v: 1,
+      id: options.id ?? newId(clock, random),
+      task,
+      at: options.at ?? Math.floor(clock.wallMs()),
+      input,
+      ...(options.deadlineMs === undefined ? {} : { deadlineMs: options.deadlineMs }),
+      ...(options.context === undefined ? {} : { context: options.context }),
+    });
+    const submission = await engine.submit(request, {});
+    if (submission.kind === "conflict") {
+      throw new HoldpointError("HP_CONFLICT", `the id ${request.id} was used for another request`);
+    }
+    const decision = submission.decision ?? (await this.#wait(request.id, "decided", null, options.signal));
+    if (!submission.known && decision.status === "pending") this.#escalate(decision, request);
+    return decision;
+  }
+
+  async final(id: string, options: FinalOptions = {}): Promise<Decision> {
+    this.#assertOpen();
+    return this.#wait(id, "final", options.waitMs ?? null, options.signal);
+  }
+
+  on(_event: "revision", listener: (decision: Decision) => void): () => void {
+    return this.#parts.engine.onRevision((decision) => listener(decision));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    await this.#parts.engine.drain();
+    this.#closing.abort(new HoldpointError("HP_CLOSED", "the decider was closed"));
+    await this.#parts.host.close();
+  }
+
+  async #wait(
+    id: string,
+    until: "decided" | "final",
+    waitMs: number | null,
+    signal: AbortSignal | undefined,
+  ): Promise<Decision> {
+    const signals = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
+    const decision = await this.#parts.engine.wait(id, { until, waitMs, signal: signals });
+    if (decision) return decision;
+    this.#assertOpen();
+    throw new HoldpointError("HP_TIMEOUT", `${id} was not ${until} within ${waitMs ?? 0} ms`);
+  }
+
+  /** Asks the person, and holds the case's review clock meanwhile. */
+  #escalate(decision: Decision, request: DecisionRequest): void {
+    const { engine, pipeline, timers, clock, random, logger } = this.#parts;
+    const patienceMs = pipeline.policy(decision.task)?.reviewWithinMs ?? 0;
+    const expire = (): void => {
+      engine.expire(decision.id).catch((cause: unknown) => logger.error("expiry_failed", { id: decision.id, cause }));
+    };
+    const cancel = timers.after(patienceMs, expire);
+    this.#closing.signal.addEventListener("abort", cancel, { once: true });
+    const shownMs = clock.monotonicMs();
+    Promise.resolve(this.#escalateTo?.(decision, request))
+      .then(async (answered) => {
+        if (!answered) return;
+        const tookMs = Math.round(clock.monotonicMs() - shownMs);
+        const reviewId = newId(clock, random);
+        await engine.review({ id: decision.id, reviewId, source: "store", tookMs, ...answered });
+        cancel();
+      })
+      // The person's road failed; the clock that runs ends the case with its fallback.
+      .catch((cause: unknown) => logger.error("escalation_failed", { id: decision.id, cause }));
+  }
+
+  #assertOpen(): void {
+    this.#closing.signal.throwIfAborted();
+  }
+}
+
+function checkedRequest(value: unknown): DecisionRequest {
+  const checked = checkMessage(value, requestSchema);
+  if (!checked.ok) throw checked.error;
+  const index = firstNotFinite(checked.value.input);
+  if (index >= 0) throw new HoldpointError("HP_NOT_FINITE", `input.data has a NaN or an infinity at index ${index}`);
+  return checked.value;
+}

@@ -1,0 +1,226 @@
+import { type EffectiveConfig } from "../config/index.ts";
+import {
+  bodyDigest,
+  HoldpointError,
+  isFinal,
+  type Clock,
+  type Decision,
+  type DecisionRequest,
+  type Hasher,
+  type Logger,
+  type ReviewAnswer,
+  type Timers,
+} from "../protocol/index.ts";
+import { type CaseStore, type Reviewed, type StoredCase } from "./case-store.ts";
+import { type Decided } from "./decide.ts";
+import { roundMs, type Found, type Pipeline } from "./pipeline.ts";
+import { reviewedRevision, settledRevision, type RevisionFallback, type RevisionTime } from "./revision.ts";
+import { Waiters, type WaitOptions } from "./waiters.ts";
+
+export interface EngineOptions<Origin> {
+  readonly store: CaseStore<Origin>;
+  readonly pipeline: Pipeline;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  /** Whether a person can be asked at this moment. */
+  readonly reviewer: () => boolean;
+  /** False while the store is full of unanswered escalations. */
+  readonly storage: () => boolean;
+  /** The config under which a decision was made, for its fallback. */
+  readonly configOf: (digest: string) => Promise<EffectiveConfig | null>;
+  /** Cases in flight above which requests are refused with HP_BUSY. */
+  readonly inFlightMax: number;
+  /** Waiters above which `wait` answers null at once. */
+  readonly waitersMax: number;
+}
+
+export type Submission =
+  | { readonly kind: "durable"; readonly known: boolean; readonly decision: Decision | null }
+  | { readonly kind: "conflict" };
+
+export interface Review {
+  readonly id: string;
+  /** Makes a repeat harmless. */
+  readonly reviewId: string;
+  readonly reviewer: string;
+  readonly answer: ReviewAnswer;
+  readonly source: "store" | "hub";
+  /** From showing the case to the answer, milliseconds. */
+  readonly tookMs: number | null;
+}
+
+/** `origin` is null for a revision that did not come with its request (a review, an expiry). */
+export type RevisionListener<Origin> = (decision: Decision, origin: Origin | null) => void;
+
+/** What a refused device is told to wait: long enough to drain a batch, short enough not to be noticed. */
+const busyRetryMs = 250;
+const drainingRetryMs = 2000;
+const writeRetryMs = 50;
+const writeRetryMsMax = 5000;
+
+/**
+ * The life of a case: made durable, decided, answered or expired, and told. One engine serves the agent (over its
+ * journal) and the embedded decider (over memory or a journal); both answer through the same events.
+ */
+export class Engine<Origin extends object> {
+  readonly #options: EngineOptions<Origin>;
+  readonly #waiters: Waiters;
+  readonly #inFlight = new Map<string, Promise<void>>();
+  readonly #listeners = new Set<RevisionListener<Origin>>();
+  #admitting = 0;
+  #draining = false;
+
+  constructor(options: EngineOptions<Origin>) {
+    this.#options = options;
+    this.#waiters = new Waiters(options.timers, options.waitersMax);
+  }
+
+  /**
+   * Resolves when the request is durable; the decision comes to the listeners and waiters. Rejects with HP_BUSY,
+   * HP_UNKNOWN_TASK, or whatever the store's commit failed with; then nothing happened.
+   */
+  async submit(request: DecisionRequest, origin: Origin): Promise<Submission> {
+    const { pipeline, store, hasher, clock, storage } = this.#options;
+    this.#assertOpen();
+    if (!pipeline.knows(request.task)) {
+      throw new HoldpointError("HP_UNKNOWN_TASK", `the task ${request.task} is not in the store config`);
+    }
+    // The model looks while the commit runs: whichever takes longer is what the device waits for.
+    const found = this.#inFlight.has(request.id) ? null : pipeline.find(request);
+    this.#admitting += 1;
+    try {
+      const admitted = await store.admit({
+        ...origin,
+        request,
+        bodyDigest: bodyDigest(hasher, request),
+        receivedAtMs: Math.floor(clock.wallMs()),
+        keepInput: storage(),
+      });
+      if (admitted.kind === "conflict") return admitted;
+      if (admitted.kind === "known") return { kind: "durable", known: true, decision: admitted.decision };
+      this.#track(request.id, this.#decideFound(request, origin, found ?? pipeline.find(request)));
+      return { kind: "durable", known: false, decision: null };
+    } finally {
+      this.#admitting -= 1;
+    }
+  }
+
+  /** Takes up a case that a restart left undecided. Its device's patience starts anew. */
+  resume(request: DecisionRequest, origin: Origin): void {
+    if (this.#inFlight.has(request.id)) return;
+    this.#track(request.id, this.#decideFound(request, origin, this.#options.pipeline.find(request)));
+  }
+
+  /** A person's answer; null if the case is unknown or not decided yet. */
+  async review(review: Review): Promise<Reviewed | null> {
+    const { store } = this.#options;
+    const known = await store.find(review.id);
+    if (!known?.decision) return null;
+    const time = this.#timeOf(known);
+    const fallback = await this.#fallbackOf(known);
+    const revision = reviewedRevision(known.decision, review.answer, review.reviewer, fallback, time);
+    const reviewed = await store.review({ ...review, atMs: time.atMs, revision });
+    if (reviewed.kind === "final") this.#tell(reviewed.decision, null);
+    return reviewed;
+  }
+
+  /** The patience with people has ended: the next rung of the ladder. Null if the case is not pending. */
+  async expire(id: string): Promise<Decision | null> {
+    const { store } = this.#options;
+    const known = await store.find(id);
+    if (known?.decision?.status !== "pending") return null;
+    const fallback = await this.#fallbackOf(known);
+    const revision = settledRevision(known.decision, "review_expired", fallback, this.#timeOf(known));
+    const settled = await store.settle({ revision });
+    if (settled) this.#tell(settled, null);
+    return settled;
+  }
+
+  /** Called for every revision after its commit. Returns the unsubscriber. */
+  onRevision(listener: RevisionListener<Origin>): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Waits for a first or a final decision; null after `waitMs` and above `waitersMax`. */
+  wait(id: string, options: WaitOptions): Promise<Decision | null> {
+    return this.#waiters.wait(id, options, async () => (await this.#options.store.find(id))?.decision ?? null);
+  }
+
+  /** Cases made durable and not decided yet, and those whose commit runs. */
+  inFlight(): number {
+    return this.#inFlight.size + this.#admitting;
+  }
+
+  /** Refuses new requests from now on, and resolves when nothing is in flight. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    while (this.inFlight() > 0) {
+      await Promise.all(this.#inFlight.values());
+      if (this.#admitting > 0) await this.#pause(1);
+    }
+    this.#waiters.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#draining) throw new HoldpointError("HP_BUSY", "shutting down", { retryAfterMs: drainingRetryMs });
+    if (this.inFlight() < this.#options.inFlightMax) return;
+    throw new HoldpointError("HP_BUSY", `${this.inFlight()} cases are in flight`, { retryAfterMs: busyRetryMs });
+  }
+
+  #track(id: string, work: Promise<void>): void {
+    const { logger } = this.#options;
+    const tracked = work
+      .catch((cause: unknown) => logger.error("case_failed", { id, cause }))
+      .finally(() => this.#inFlight.delete(id));
+    this.#inFlight.set(id, tracked);
+  }
+
+  async #decideFound(request: DecisionRequest, origin: Origin, finding: Promise<Found>): Promise<void> {
+    const { pipeline, reviewer, storage } = this.#options;
+    const decided = pipeline.rule(request, await finding, { reviewer: reviewer(), storage: storage() });
+    await this.#record(decided);
+    this.#tell(decided.decision, origin);
+  }
+
+  /**
+   * Writes the decision down. While the disk is full the case stays in flight and is written when there is room: the
+   * device was told that its request is durable, and it is.
+   */
+  async #record({ decision, trace, audit }: Decided): Promise<void> {
+    const { store, pipeline } = this.#options;
+    const reviewWithinMs = isFinal(decision) ? null : (pipeline.policy(decision.task)?.reviewWithinMs ?? null);
+    for (let delayMs = writeRetryMs; ; delayMs = Math.min(writeRetryMsMax, delayMs * 2)) {
+      try {
+        await store.decide({ decision, trace, audit, reviewWithinMs });
+        return;
+      } catch (error) {
+        const failure = HoldpointError.from(error, "HP_JOURNAL");
+        if (failure.retry !== "backoff") throw failure;
+        await this.#pause(delayMs);
+      }
+    }
+  }
+
+  #tell(decision: Decision, origin: Origin | null): void {
+    this.#waiters.tell(decision);
+    for (const listener of this.#listeners) listener(decision, origin);
+  }
+
+  async #fallbackOf(known: StoredCase): Promise<RevisionFallback> {
+    const { pipeline, configOf } = this.#options;
+    const config = known.decision ? await configOf(known.decision.config.digest) : null;
+    return { policy: config?.tasks[known.request.task] ?? pipeline.policy(known.request.task), trace: known.trace };
+  }
+
+  #timeOf(known: StoredCase): RevisionTime {
+    const atMs = Math.floor(this.#options.clock.wallMs());
+    return { atMs, latencyMs: roundMs(atMs - known.receivedAtMs) };
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#options.timers.after(delayMs, resolve));
+  }
+}

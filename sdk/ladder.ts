@@ -1,0 +1,63 @@
+import { type Rung, type TaskPolicy } from "../config/index.ts";
+import { type Answer, type Reason } from "../protocol/index.ts";
+import { coarseGateThreshold, passes, type GateThreshold } from "./gate.ts";
+import { type Finding, type Scored } from "./trace.ts";
+
+/** What a walk down the ladder ends in. `reasons` lists why rungs were passed over, in order. */
+export type LadderEnd =
+  | {
+      readonly kind: "coarse";
+      readonly scored: Scored;
+      readonly gate: GateThreshold;
+      readonly reasons: readonly Reason[];
+    }
+  | { readonly kind: "person"; readonly reasons: readonly Reason[] }
+  | { readonly kind: "safe"; readonly answer: Answer | null; readonly reasons: readonly Reason[] };
+
+export interface LadderFacts {
+  readonly policy: TaskPolicy;
+  readonly finding: Finding;
+  /** A person can be asked at all. */
+  readonly reviewer: boolean;
+  /** Escalations left in the budget; null: no limit. */
+  readonly budget: number | null;
+  /** False when the journal is full of unanswered escalations. */
+  readonly storage: boolean;
+}
+
+/** Walks the declared rungs in order; a ladder without a rung that holds ends in the safe action. */
+export function walkLadder(rungs: readonly Rung[], facts: LadderFacts): LadderEnd {
+  const reasons: Reason[] = [];
+  for (const rung of rungs) {
+    const end = stepOn(rung, facts, reasons);
+    if (end) return end;
+  }
+  return { kind: "safe", answer: facts.policy.safeAction, reasons: [...reasons, "safe_action"] };
+}
+
+function stepOn(rung: Rung, facts: LadderFacts, reasons: Reason[]): LadderEnd | null {
+  if (rung === "safe_action") {
+    return { kind: "safe", answer: facts.policy.safeAction, reasons: [...reasons, "safe_action"] };
+  }
+  if (rung === "coarse_answer") {
+    const scored = facts.finding.kind === "evidence" ? facts.finding.coarse : null;
+    const gate = coarseGateThreshold(facts.policy.gate);
+    return scored && passes(scored.confidence, gate) ? { kind: "coarse", scored, gate, reasons } : null;
+  }
+  const obstacle = personObstacle(facts);
+  if (obstacle === null) return { kind: "person", reasons };
+  reasons.push(obstacle);
+  return null;
+}
+
+function personObstacle(facts: LadderFacts): Reason | null {
+  if (!facts.reviewer) return "no_reviewer";
+  if (!facts.storage) return "storage_full";
+  return facts.budget !== null && facts.budget < 1 ? "budget_exhausted" : null;
+}
+
+/** The rungs below `human_review`: what is left when people could not answer. */
+export function rungsAfterReview(rungs: readonly Rung[]): readonly Rung[] {
+  const at = rungs.indexOf("human_review");
+  return at < 0 ? [] : rungs.slice(at + 1);
+}

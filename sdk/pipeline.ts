@@ -1,0 +1,172 @@
+import { type EffectiveConfig, type TaskPolicy } from "../config/index.ts";
+import { type ModelHost, type PredictionResult, type RunningModel } from "../models/index.ts";
+import { type Clock, type DecisionRequest, type Hasher, type Reason, type Timers } from "../protocol/index.ts";
+import { coinOf } from "./audit.ts";
+import { fullBudget, refilled, spent, type Budget } from "./budget.ts";
+import { decide, type Decided } from "./decide.ts";
+import { evidenceOf } from "./evidence.ts";
+import { type Finding } from "./trace.ts";
+
+/**
+ * From a request to a decision, without any memory of cases: the model is asked with the device's patience, and
+ * `decide()` gets everything it reads. The agent and the embedded decider share it.
+ */
+export interface Pipeline {
+  /** True if the config has the task. */
+  knows(task: string): boolean;
+  policy(task: string): TaskPolicy | null;
+  config(): EffectiveConfig;
+  /** Asks the model. Never rejects. May run while the request is being made durable. */
+  find(request: DecisionRequest): Promise<Found>;
+  /** Rules on what was found. Uses up escalation budget, so it is called once for each case. */
+  rule(request: DecisionRequest, found: Found, situation: Situation): Decided;
+  /** Puts a config in force together with the models that it asked for. */
+  adopt(config: EffectiveConfig): void;
+}
+
+export interface PipelineOptions {
+  readonly config: EffectiveConfig;
+  readonly host: ModelHost;
+  /** Key of the audit coin. */
+  readonly secret: Uint8Array;
+  readonly hasher: Hasher;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** What the model said, and when. */
+export interface Found {
+  readonly finding: Finding;
+  readonly by: RunningModel | null;
+  readonly batch: number | null;
+  readonly modelMs: number | null;
+  /** Monotonic time at which the request came in. */
+  readonly startedMs: number;
+}
+
+/** What holds around the case and not in it. */
+export interface Situation {
+  readonly reviewer: boolean;
+  readonly storage: boolean;
+}
+
+/**
+ * A config and the model digests that came into force with it. A prediction that was under way while the config changed
+ * is ruled by the config that its model belongs to: never a decision with the model of one revision and the gate of
+ * another.
+ */
+interface Generation {
+  readonly config: EffectiveConfig;
+  readonly digests: ReadonlyMap<string, string>;
+}
+
+/** Generations that may still have predictions under way. */
+const generationsMax = 4;
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { host, hasher, clock, secret } = options;
+  let generations: readonly Generation[] = [generationOf(options.config, host)];
+  const budgets = new Map<string, Budget>();
+  const newest = (): EffectiveConfig => (generations[0] as Generation).config;
+
+  const budgetOf = (policy: TaskPolicy): Budget | null => {
+    const perHour = policy.escalationsPerHour;
+    if (perHour === null) return null;
+    const nowMs = clock.monotonicMs();
+    const budget = refilled(budgets.get(policy.task) ?? fullBudget(perHour, nowMs), perHour, nowMs);
+    budgets.set(policy.task, budget);
+    return budget;
+  };
+
+  const configOf = (task: string, by: RunningModel | null): EffectiveConfig => {
+    if (!by) return newest();
+    const own = generations.find((generation) => generation.digests.get(task) === by.reference.digest);
+    return own?.config ?? newest();
+  };
+
+  return {
+    knows: (task) => Object.hasOwn(newest().tasks, task),
+    policy: (task) => taskPolicy(newest(), task),
+    config: newest,
+    find: (request) => find(request, options, taskPolicy(newest(), request.task)),
+    rule: (request, found, situation) => {
+      const config = configOf(request.task, found.by);
+      const policy = taskPolicy(config, request.task) ?? taskPolicy(newest(), request.task);
+      if (!policy) throw new Error(`no policy for the admitted task ${request.task}`);
+      const budget = budgetOf(policy);
+      const decided = decide({
+        id: request.id,
+        context: request.context ?? {},
+        policy,
+        config: { revision: config.revision, digest: config.digest },
+        finding: found.finding,
+        model: found.by?.reference ?? null,
+        provider: found.by?.provider ?? "none",
+        runtime: found.by?.runtime ?? null,
+        batch: found.batch,
+        modelMs: found.modelMs,
+        coin: coinOf(hasher, secret, request.id),
+        budget: budget?.tokens ?? null,
+        ...situation,
+        atMs: Math.floor(clock.wallMs()),
+        latencyMs: roundMs(clock.monotonicMs() - found.startedMs),
+      });
+      if (decided.spent && budget) budgets.set(policy.task, spent(budget));
+      return decided;
+    },
+    adopt: (config) => {
+      generations = [generationOf(config, host), ...generations].slice(0, generationsMax);
+    },
+  };
+}
+
+function generationOf(config: EffectiveConfig, host: ModelHost): Generation {
+  const running = host.states().flatMap((state) => (state.running ? [state.running] : []));
+  return { config, digests: new Map(running.map((model) => [model.task, model.reference.digest])) };
+}
+
+function taskPolicy(config: EffectiveConfig, task: string): TaskPolicy | null {
+  return Object.hasOwn(config.tasks, task) ? (config.tasks[task] ?? null) : null;
+}
+
+async function find(request: DecisionRequest, options: PipelineOptions, policy: TaskPolicy | null): Promise<Found> {
+  const { host, clock, timers } = options;
+  const startedMs = clock.monotonicMs();
+  const failed = (reason: Reason, message: string, by: RunningModel | null = null): Found => {
+    return { finding: { kind: "failure", reason, message }, by, batch: null, modelMs: null, startedMs };
+  };
+  if (!policy?.model) return failed("no_model", policy?.modelProblem?.message ?? "the config names no model");
+  const patienceMs = request.deadlineMs ?? policy.decideWithinMs;
+  const predicted = host.predict(request.task, request.id, request.input).catch((cause: unknown): PredictionResult => {
+    return { ok: false, reason: "model_error", message: String(cause), by: null };
+  });
+  const result = await withPatience(predicted, patienceMs, timers);
+  if (result === null) return failed("timeout", `no prediction within ${patienceMs} ms`);
+  if (!result.ok) return failed(result.reason, result.message, result.by);
+  const { prediction, by } = result;
+  return {
+    finding: evidenceOf(prediction, by),
+    by,
+    batch: prediction.batch,
+    modelMs: prediction.runMs,
+    startedMs,
+  };
+}
+
+/** The promise's value, or null after `patienceMs`. */
+function withPatience<T>(promise: Promise<T>, patienceMs: number, timers: Timers): Promise<T | null> {
+  return new Promise((resolve) => {
+    const cancel = timers.after(patienceMs, () => {
+      resolve(null);
+    });
+    void promise.then((value) => {
+      cancel();
+      resolve(value);
+    });
+  });
+}
+
+/** A thousandth of a millisecond is enough for a latency, and shorter on the wire. */
+export function roundMs(ms: number): number {
+  return Math.max(0, Math.round(ms * 1000) / 1000);
+}
