@@ -95,8 +95,9 @@ def write_model(net: ProductNet, side: int, path: Path) -> bytes:
     return data
 
 
-def write_manifest(out: Path, model: bytes, side: int, classes: list[dict[str, object]], items: int) -> None:
+def write_manifest(out: Path, model: bytes, size: tuple[int, int], classes: list[dict[str, object]], items: int) -> None:
     """All that is known before the file is measured; `card.node.ts` fills in calibration, golden and metrics."""
+    short, side = size
     ordered = sorted(classes, key=lambda item: item["id"])  # type: ignore[arg-type, return-value]
     coarse = {item["coarseId"]: item["coarse"] for item in ordered}
     identity = {"method": "beta", "a": 1, "b": 1, "c": 0}
@@ -114,7 +115,7 @@ def write_manifest(out: Path, model: bytes, side: int, classes: list[dict[str, o
         "inputs": [{"name": "pixels", "dtype": "uint8", "shape": ["batch", side, side, 3], "layout": "NHWC"}],
         "features": {
             "kind": "image", "width": side, "height": side, "channels": 3, "colour": "rgb",
-            "resize": {"shortSide": side, "filter": "bilinear"}, "crop": "center",
+            "resize": {"shortSide": short, "filter": "bilinear"}, "crop": "center",
         },
         "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", len(ordered)], "meaning": "logits"}],
         "labels": [item["name"] for item in ordered],

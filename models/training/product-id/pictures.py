@@ -43,14 +43,14 @@ def load_split(path: Path, names: list[str]) -> Pictures:
     return Pictures(images, np.array(labels, dtype=np.int64))
 
 
-def serving_pixels(pictures: Pictures, side: int) -> Tensor:
-    """What the model sees in service: short side to `side` (Pillow's BILINEAR), centre crop; uint8 [n, side, side, 3]."""
-    return torch.from_numpy(np.stack([_serve(image, side) for image in pictures.images]))
+def serving_pixels(pictures: Pictures, short: int, side: int) -> Tensor:
+    """What the model sees in service: short side to `short` (Pillow's BILINEAR), centre crop; uint8 [n, side, side, 3]."""
+    return torch.from_numpy(np.stack([_serve(image, short, side) for image in pictures.images]))
 
 
-def _serve(image: Image.Image, side: int) -> np.ndarray:
-    short = min(image.size)
-    width, height = (max(side, round(edge * side / short)) for edge in image.size)
+def _serve(image: Image.Image, short: int, side: int) -> np.ndarray:
+    shorter = min(image.size)
+    width, height = (max(short, round(edge * short / shorter)) for edge in image.size)
     left, top = (width - side) // 2, (height - side) // 2
     resized = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized.crop((left, top, left + side, top + side)))

@@ -1,0 +1,58 @@
+/** Slow and obvious versions of what models/measure computes, written from the definitions alone. */
+
+/** P(Bin(n, share) ≤ k), term by term, each from the one before. */
+export function tailByHand(k: number, n: number, share: number): number {
+  let term = (1 - share) ** n;
+  let sum = 0;
+  for (let i = 0; i <= k; i += 1) {
+    sum += term;
+    term *= ((n - i) / (i + 1)) * (share / (1 - share));
+  }
+  return sum;
+}
+
+/** The six steps of `fallback_auto`, literally: filter and count at each candidate, no curve, no running sums. */
+export function fallbackByHand(
+  confidence: readonly number[],
+  correct: readonly number[],
+  maxError: number,
+  delta: number,
+): number | null {
+  const total = confidence.length;
+  const accepted = (t: number): number => confidence.filter((c) => c >= t).length;
+  const errors = (t: number): number => confidence.filter((c, i) => c >= t && correct[i] === 0).length;
+  const least = (level: number): number => {
+    let n = 1;
+    while ((1 - maxError) ** n > level) n += 1;
+    return n;
+  };
+  const distinct = [...new Set(confidence)].sort((x, y) => y - x);
+  const picked = Array.from({ length: 100 }, (_, g) =>
+    distinct.find((t) => accepted(t) >= Math.ceil((total * (g + 1)) / 100)),
+  );
+  const grid = [...new Set(picked)].filter((t) => t !== undefined);
+  const starts = Math.min(4, Math.max(1, Math.floor(total / (1.5 * least(delta)))));
+  const first = grid.findIndex((t) => accepted(t) >= least(delta / starts));
+  if (first < 0) return null;
+  const at = Array.from({ length: starts }, (_, i) => Math.floor(first + (i * (grid.length - first)) / starts));
+  let level = 0;
+  let lowest: number | null = null;
+  grid.forEach((t, j) => {
+    level += (at.filter((start) => start === j).length / starts) * delta;
+    const rejected = level > 0 && tailByHand(errors(t), accepted(t), maxError) <= level;
+    if (rejected) lowest = t;
+    else level = 0;
+  });
+  return lowest;
+}
+
+/** A small seeded generator (mulberry32), so that a failing run can be repeated. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let z = Math.imul(state ^ (state >>> 15), state | 1);
+    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
+    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
