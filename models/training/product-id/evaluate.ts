@@ -46,7 +46,7 @@ export interface Evaluation {
   readonly raw95: CurvePoint;
 }
 
-export const contracts = [0.1, 0.05, 0.02, 0.01] as const;
+const contracts = [0.1, 0.05, 0.02, 0.01] as const;
 export const delta = 0.05;
 
 /** Calibrates on one part, certifies on the second, reports on the third. */

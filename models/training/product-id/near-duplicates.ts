@@ -1,5 +1,5 @@
 /** Edge of the thumbnails that pictures are compared by. */
-export const thumbnailSide = 16;
+const thumbnailSide = 16;
 /** Almost no pictures of different classes are as alike as this (the card says how few): what is, shows one shelf. */
 const alikeMin = 0.6;
 
