@@ -59,7 +59,7 @@ function decodeJson(bytes: Uint8Array): ReturnType<typeof decodeMessage> {
 
 function decodeMsgpack(bytes: Uint8Array): ReturnType<typeof decodeMessage> {
   const fault = msgpackFault(bytes);
-  if (fault !== null) return refused("HP_SCHEMA", fault);
+  if (fault !== null) return refused(fault.code, fault.message);
   return ok({ value: packr.unpack(bytes) as unknown, encoding: "msgpack" });
 }
 

@@ -12,7 +12,7 @@ export function jsonFault(text: string): string | null {
     const char = text.charCodeAt(at);
     if (char === 0x22) {
       const end = endOfString(text, at);
-      if (end < 0) return "a string does not end";
+      if (end < 0) return null; // JSON.parse says so.
       const keys = open[open.length - 1];
       if (keys && isKey(text, end)) {
         const fault = keyFault(keys, text.slice(at + 1, end - 1));

@@ -5,7 +5,22 @@ import { limits } from "./limits.ts";
  * objects from a peer and overflows the stack on deep nesting; here extensions, non-text keys, repeated keys,
  * `__proto__`, depth and truncation are refused first.
  */
-export function msgpackFault(bytes: Uint8Array): string | null {
+export function msgpackFault(bytes: Uint8Array): MessageFault | null {
+  const message = faultIn(bytes);
+  if (message === null) return null;
+  // What is not MessagePack at all is told apart from MessagePack that we do not take.
+  return { code: message === early || message === trailing ? "HP_ENCODING" : "HP_SCHEMA", message };
+}
+
+export interface MessageFault {
+  readonly code: "HP_ENCODING" | "HP_SCHEMA";
+  readonly message: string;
+}
+
+const early = "the message ends early";
+const trailing = "bytes follow the message";
+
+function faultIn(bytes: Uint8Array): string | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const open: Frame[] = [];
   let at = 0;
@@ -21,15 +36,15 @@ export function msgpackFault(bytes: Uint8Array): string | null {
     const item = itemAt(view, at);
     if (typeof item === "string") return item;
     at += item.bytes;
-    if (at > bytes.byteLength) return "the message ends early";
+    if (at > bytes.byteLength) return early;
     if (frame) frame.left -= 1;
     if (item.children > 0) open.push({ left: item.children, keys: item.map ? new Set() : null });
     // Each child takes at least a byte: a map that claims four billion members ends here, not in memory.
-    if (item.children > bytes.byteLength - at) return "the message ends early";
+    if (item.children > bytes.byteLength - at) return early;
     while (open.length > 0 && open[open.length - 1]?.left === 0) open.pop();
     if (open.length > limits.depthMax) return `nested deeper than ${limits.depthMax}`;
   } while (open.length > 0);
-  return at === bytes.byteLength ? null : "bytes follow the message";
+  return at === bytes.byteLength ? null : trailing;
 }
 
 interface Frame {
@@ -43,8 +58,6 @@ interface Item {
   readonly children: number;
   readonly map: boolean;
 }
-
-const early = "the message ends early";
 
 /** Fixed sizes by first byte: nil, booleans, floats, integers. */
 const fixed = new Map<number, number>([
