@@ -27,6 +27,7 @@ export { evidenceOf } from "./evidence.ts";
 export { gateThresholdOf, passes, type GateThreshold } from "./gate.ts";
 export { walkLadder, type LadderEnd, type LadderFacts } from "./ladder.ts";
 export { createPipeline, type Found, type Pipeline, type PipelineOptions, type Situation } from "./pipeline.ts";
+export { replay, type ReplayInputs, type ReplayReport } from "./replay.ts";
 export { reviewedRevision, settledRevision, type RevisionFallback, type RevisionTime } from "./revision.ts";
 export { holds, matchingRule, type RuleFacts } from "./rules.ts";
 export { evidenceTopMax, type DecisionTrace, type Finding, type Scored } from "./trace.ts";

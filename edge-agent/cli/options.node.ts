@@ -1,0 +1,24 @@
+import { InvalidArgumentError, Option } from "commander";
+
+/** Options that several commands share, so that they read the same everywhere. */
+
+export function dataOption(): Option {
+  return new Option("--data <dir>", "data directory of the agent").default(".holdpoint").env("HOLDPOINT_DATA");
+}
+
+/** `250ms`, `20s`, `5m`, `2h` as milliseconds. */
+export function durationMs(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
+  const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? ""];
+  if (!match || unitMs === undefined) throw new InvalidArgumentError("Give a duration such as 20s or 5m.");
+  return Number(match[1]) * unitMs;
+}
+
+/** A TCP port; 0 chooses a free one. */
+export function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) {
+    throw new InvalidArgumentError("Give a port from 0 to 65535.");
+  }
+  return value;
+}

@@ -1,0 +1,35 @@
+import { errorCatalogue, HoldpointError, type ErrorCode } from "../../protocol/index.ts";
+
+/** How the command speaks: results on stdout, everything else on stderr; `--json` is one value for machines. */
+
+export function printLine(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+export function printNote(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Codes that mean bad input: exit code 2. Everything else that fails exits with 1. */
+const badInput: ReadonlySet<ErrorCode> = new Set(
+  (Object.keys(errorCatalogue) as ErrorCode[]).filter((code) => {
+    const { status } = errorCatalogue[code];
+    return code === "HP_USAGE" || code === "HP_CONFIG" || (status >= 400 && status < 500);
+  }),
+);
+
+/** Prints an error the way people and machines read it, and returns the exit code. */
+export function reportFailure(cause: unknown, json: boolean): number {
+  const error = HoldpointError.from(cause, "HP_JOURNAL");
+  if (json) printJson({ error: error.body(null) });
+  else {
+    printNote(`${error.code}: ${error.message}`);
+    printNote(`hint: ${error.hint}`);
+  }
+  if (!(cause instanceof HoldpointError) && cause instanceof Error) printNote(cause.stack ?? "");
+  return badInput.has(error.code) ? 2 : 1;
+}
