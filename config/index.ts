@@ -1,1 +1,32 @@
-export { type EffectiveConfig, type TaskPolicy } from "./policy.ts";
+/** `holdpoint/config`: the store config. Universal: runs in Node and in a browser. */
+export { diffConfigs, type ConfigChange } from "./diff.ts";
+export { effectiveConfig, type Provenance, type Resolved, type ResolvedConfig } from "./effective.ts";
+export { faultText, type ConfigFault, type Faulty } from "./fault.ts";
+export { flatConfig, type FlatEntry } from "./flat.ts";
+export { conditionRows, keyRows, keyTableMarkdown, type KeyRow } from "./key-table.ts";
+export {
+  emptyLayered,
+  layerNames,
+  layerOf,
+  mergeLayers,
+  type ConfigEntry,
+  type Layered,
+  type LayerName,
+  type Origin,
+} from "./layers.ts";
+export {
+  type Condition,
+  type ConfigWarning,
+  type Costs,
+  type EffectiveConfig,
+  type GatePolicy,
+  type GateTarget,
+  type ModelSource,
+  type RetentionPolicy,
+  type Rule,
+  type Rung,
+  type TaskPolicy,
+} from "./policy.ts";
+export { resolveConfig, type LayerText } from "./resolve.ts";
+export { configBytesMax, parseLayer, type LayerDocument, type LayerParsed, type Place } from "./store-config.ts";
+export { formatBytes, formatDuration, parseBytes, parseDurationMs } from "./units.ts";

@@ -62,7 +62,12 @@ export type GateTarget =
 
 export interface GatePolicy {
   readonly target: GateTarget;
-  /** Gate thresholds of single labels; they replace the task's. */
+  /**
+   * Under a contract: the number that a lower layer gave. The gate threshold is the certified one, but never below the
+   * floor; a floor alone certifies nothing. Null where the target is a number.
+   */
+  readonly floor: number | null;
+  /** Gate thresholds of single labels; they replace the task's number. Under a contract they are floors as well. */
   readonly classes: Readonly<Record<string, number>>;
   /** For the `coarse_answer` rung; null: the task's gate threshold. */
   readonly coarse: number | null;
