@@ -18,3 +18,8 @@ export {
   type RunningModel,
   type WantedModel,
 } from "./prediction.ts";
+export { inlineHost, type InlineHostOptions } from "./runtimes/inline-host.ts";
+export { type Candidate } from "./runtimes/candidate.ts";
+export { parseProviders, providerNames, type ProviderName, type Runtime } from "./runtimes/runtime.ts";
+export { stubRuntime, type StubAnswer, type StubOptions } from "./runtimes/stub.ts";
+export { parseModelSpec } from "./version-range.ts";

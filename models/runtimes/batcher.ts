@@ -1,0 +1,94 @@
+import { type Cancel, type Timers } from "../../protocol/index.ts";
+
+export interface BatcherOptions<In, Out> {
+  /** Rows in one run. */
+  readonly batchMax: number;
+  /** Batches under way at once; 2 keeps a child busy while its last answer travels. */
+  readonly inFlightMax: number;
+  /** How long an idle batcher waits for more rows; 0 runs what one turn of the event loop brought. */
+  readonly waitMs: number;
+  /** Rows that may wait. Beyond it a row is answered by `overload` at once. */
+  readonly queueRowsMax: number;
+  readonly timers: Timers;
+  /** Answers in the order of the rows. Never rejects. */
+  readonly run: (rows: readonly In[]) => Promise<readonly Out[]>;
+  readonly overload: () => Out;
+}
+
+interface Waiting<In, Out> {
+  readonly row: In;
+  readonly answer: (out: Out) => void;
+}
+
+/**
+ * Gathers rows into batches without making anybody wait on purpose: while a batch runs, whatever arrives is the next
+ * one. Rows leave in the order they came.
+ */
+export class Batcher<In, Out> {
+  readonly #options: BatcherOptions<In, Out>;
+  #queue: Waiting<In, Out>[] = [];
+  #inFlight = 0;
+  #scheduled = false;
+  #cancelWait: Cancel | null = null;
+  #idle: (() => void)[] = [];
+
+  constructor(options: BatcherOptions<In, Out>) {
+    this.#options = options;
+  }
+
+  /** Rows that wait for a batch. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  submit(row: In): Promise<Out> {
+    if (this.#queue.length >= this.#options.queueRowsMax) return Promise.resolve(this.#options.overload());
+    return new Promise((answer) => {
+      this.#queue.push({ row, answer });
+      this.#schedule();
+    });
+  }
+
+  /** Resolves when nothing waits and nothing runs. */
+  drained(): Promise<void> {
+    if (this.#queue.length === 0 && this.#inFlight === 0) return Promise.resolve();
+    return new Promise((done) => void this.#idle.push(done));
+  }
+
+  #schedule(): void {
+    if (this.#inFlight >= this.#options.inFlightMax) return;
+    const { batchMax, waitMs, timers } = this.#options;
+    if (waitMs > 0 && this.#inFlight === 0 && this.#queue.length < batchMax) {
+      this.#cancelWait ??= timers.after(waitMs, () => this.#start());
+      return;
+    }
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // Behind the microtasks of this turn: rows that one packet brought run together.
+    void Promise.resolve().then(() => this.#start());
+  }
+
+  #start(): void {
+    this.#scheduled = false;
+    this.#cancelWait?.();
+    this.#cancelWait = null;
+    const { batchMax, inFlightMax } = this.#options;
+    while (this.#queue.length > 0 && this.#inFlight < inFlightMax) {
+      const batch = this.#queue.splice(0, batchMax);
+      this.#inFlight += 1;
+      void this.#runBatch(batch);
+    }
+  }
+
+  async #runBatch(batch: readonly Waiting<In, Out>[]): Promise<void> {
+    const answers = await this.#options.run(batch.map(({ row }) => row));
+    this.#inFlight -= 1;
+    batch.forEach(({ answer }, i) => {
+      const out = answers[i];
+      if (out === undefined) throw new RangeError("a batch is answered row by row");
+      answer(out);
+    });
+    if (this.#queue.length > 0) this.#start();
+    else if (this.#inFlight === 0) for (const done of this.#idle.splice(0)) done();
+  }
+}
