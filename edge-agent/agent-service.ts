@@ -38,6 +38,8 @@ export interface AgentServiceOptions {
   readonly onEvent: (event: Parameters<Journal["observe"]>[1]) => void;
 }
 
+const ownersMax = 16_384;
+
 /** The core as the doors see it: bytes in, durable facts out. */
 export function createAgentService(options: AgentServiceOptions): AgentService {
   const { engine, journal, metrics } = options;
@@ -60,6 +62,9 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     return known?.device === device ? known : null;
   };
 
+  // Who asked lately: a wait right after a request asks no database whose case it is.
+  const owners = new RecentOwners();
+
   const refuse = (message: DeviceMessage, id: string | null, error: HoldpointError, encoding: Encoding): Taken => {
     metrics.refused(message.transport, error.code);
     return { kind: "refused", id, error, encoding };
@@ -77,7 +82,11 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
 
   return {
     storeId: options.storeId,
-    submit: (message) => submit(message, engine, refuse),
+    submit: async (message) => {
+      const submitted = await submit(message, engine, refuse);
+      if (submitted.kind === "durable") owners.set(submitted.id, message.device);
+      return submitted;
+    },
     outcome: async (message) => {
       const parsed = parseOutcome(message.bytes);
       if (!parsed.ok) return refuse(message, parsed.id, parsed.error, parsed.encoding);
@@ -96,7 +105,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     },
     decision: owned,
     wait: async (device, id, until, waitMs) => {
-      if (!(await owned(device, id))) return null;
+      if (owners.get(id) !== device && !(await owned(device, id))) return null;
       return engine.wait(id, { until, waitMs });
     },
     list: (query) => journal.list(query),
@@ -116,6 +125,21 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     },
     status: options.status,
   };
+}
+
+class RecentOwners {
+  readonly #byId = new Map<string, string>();
+
+  get(id: string): string | undefined {
+    return this.#byId.get(id);
+  }
+
+  set(id: string, device: string): void {
+    this.#byId.set(id, device);
+    if (this.#byId.size <= ownersMax) return;
+    const [oldest] = this.#byId.keys();
+    if (oldest !== undefined) this.#byId.delete(oldest);
+  }
 }
 
 async function submit(

@@ -1,4 +1,4 @@
-import { effectiveConfig, type EffectiveConfig, type StoreConfigDocument } from "../config/index.ts";
+import { resolveConfig, type EffectiveConfig } from "../config/index.ts";
 import { type ModelHost } from "../models/index.ts";
 import {
   checkMessage,
@@ -37,8 +37,8 @@ export interface EscalationAnswer {
 }
 
 export interface DeciderOptions {
-  /** A store config as the YAML has it, or an effective config. */
-  readonly config: StoreConfigDocument | EffectiveConfig;
+  /** A store config: the text of its YAML, the same as plain data, or an effective config. */
+  readonly config: string | EffectiveConfig | Readonly<Record<string, unknown>>;
   /** Opens the models, for instance `nodeModels({ registryDir })` of `holdpoint/models/node`. */
   readonly models: (isolation: Isolation) => ModelHost | Promise<ModelHost>;
   /** Default "child". */
@@ -83,7 +83,7 @@ export async function createDecider(
 ): Promise<EmbeddedDecider<boolean>> {
   const { clock = ambientClock, timers = ambientTimers, random = ambientRandom } = options;
   const { hasher = universalHasher, logger = silentLogger } = options;
-  const config = "digest" in options.config ? options.config : effectiveConfig(options.config, hasher);
+  const config = configOf(options.config, hasher);
   const host = await options.models(options.isolation ?? "child");
   const states = await host.apply(wantedModels(config));
   const secret = options.secret ?? random.bytes(32);
@@ -101,8 +101,26 @@ export async function createDecider(
     inFlightMax,
     waitersMax,
   });
-  const problems = states.flatMap(({ task, problem }) => (problem ? [{ task, ...problem }] : []));
+  const problems = [
+    ...Object.values(config.tasks).flatMap(({ task, modelProblem }) =>
+      modelProblem ? [{ task, ...modelProblem }] : [],
+    ),
+    ...states.flatMap(({ task, problem }) => (problem ? [{ task, ...problem }] : [])),
+  ];
   return new Embedded({ engine, pipeline, host, clock, timers, random, logger, problems }, options);
+}
+
+function configOf(config: DeciderOptions["config"], hasher: Hasher): EffectiveConfig {
+  if (isEffective(config)) return config;
+  // JSON is YAML: plain data takes the same road as a file, with the same checks.
+  const text = typeof config === "string" ? config : JSON.stringify(config, null, 1);
+  const resolved = resolveConfig([{ layer: "store", file: "config", text }], hasher);
+  if (!resolved.ok) throw resolved.error;
+  return resolved.value.config;
+}
+
+function isEffective(config: DeciderOptions["config"]): config is EffectiveConfig {
+  return typeof config === "object" && "digest" in config && "storeId" in config;
 }
 
 /** The models that a config asks for. */

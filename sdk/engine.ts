@@ -57,6 +57,7 @@ export type RevisionListener<Origin> = (decision: Decision, origin: Origin | nul
 /** What a refused device is told to wait: long enough to drain a batch, short enough not to be noticed. */
 const busyRetryMs = 250;
 const drainingRetryMs = 2000;
+const recentMax = 4096;
 const writeRetryMs = 50;
 const writeRetryMsMax = 5000;
 
@@ -69,6 +70,8 @@ export class Engine<Origin extends object> {
   readonly #waiters: Waiters;
   readonly #inFlight = new Map<string, Promise<void>>();
   readonly #listeners = new Set<RevisionListener<Origin>>();
+  /** The latest decisions, so that whoever asks right after does not ask the store. */
+  readonly #recent = new Map<string, Decision>();
   #admitting = 0;
   #draining = false;
 
@@ -144,9 +147,9 @@ export class Engine<Origin extends object> {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Waits for a first or a final decision; null after `waitMs` and above `waitersMax`. */
+  /** Waits for a first or a final decision; null after `waitMs` and above `waitersMax`. Rejects with HP_NOT_FOUND. */
   wait(id: string, options: WaitOptions): Promise<Decision | null> {
-    return this.#waiters.wait(id, options, async () => (await this.#options.store.find(id))?.decision ?? null);
+    return this.#waiters.wait(id, options, () => this.#latest(id));
   }
 
   /** Cases made durable and not decided yet, and those whose commit runs. */
@@ -204,7 +207,23 @@ export class Engine<Origin extends object> {
     }
   }
 
+  async #latest(id: string): Promise<Decision | null> {
+    const recent = this.#recent.get(id);
+    if (recent || this.#inFlight.has(id)) return recent ?? null;
+    const known = await this.#options.store.find(id);
+    if (!known) throw new HoldpointError("HP_NOT_FOUND", `no decision has the id ${id}`);
+    return known.decision;
+  }
+
+  #remember(decision: Decision): void {
+    this.#recent.set(decision.id, decision);
+    if (this.#recent.size <= recentMax) return;
+    const [oldest] = this.#recent.keys();
+    if (oldest !== undefined) this.#recent.delete(oldest);
+  }
+
   #tell(decision: Decision, origin: Origin | null): void {
+    this.#remember(decision);
     this.#waiters.tell(decision);
     for (const listener of this.#listeners) listener(decision, origin);
   }

@@ -76,7 +76,10 @@ export function memoryStore(): CaseStore<object> {
 
   return {
     admit: (admission) => Promise.resolve(admit(admission)),
-    decide: (record) => Promise.resolve(decide(record)),
+    decide: (record) => {
+      decide(record);
+      return Promise.resolve();
+    },
     review: (record) => Promise.resolve(review(record)),
     settle: (settlement) => Promise.resolve(settle(settlement)),
     find: (id) => Promise.resolve(find(id)),

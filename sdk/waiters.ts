@@ -61,7 +61,7 @@ export class Waiters {
         },
         (cause: unknown) => {
           leave();
-          reject(cause as Error);
+          reject(cause);
         },
       );
     });

@@ -36,7 +36,7 @@ export interface MqttTls {
  * files run in browsers. `test/contract/client-mqtt-types.test.ts` holds the two together.
  */
 export interface MqttModule {
-  connect(url: string, options: Readonly<Record<string, unknown>>): MqttConnection;
+  readonly connect: (url: string, options: Readonly<Record<string, unknown>>) => MqttConnection;
 }
 export interface MqttConnection {
   on(event: "connect" | "close", listener: () => void): unknown;
@@ -44,9 +44,9 @@ export interface MqttConnection {
   subscribe(
     topics: string[],
     options: { readonly qos: 1 },
-    done: (error: Error | null, granted?: { readonly topic: string; readonly qos: number }[]) => void,
+    done: (error: Error | null | undefined, granted?: { readonly topic: string; readonly qos: number }[]) => void,
   ): unknown;
-  publish(topic: string, payload: never, options: { readonly qos: 1 }, done: (error?: Error) => void): unknown;
+  publish(topic: string, payload: never, options: { readonly qos: 1 }, done: (error?: Error | null) => void): unknown;
   handleMessage(packet: MqttPublish, done: (error?: Error) => void): void;
   end(force: boolean, done: () => void): unknown;
 }
@@ -75,6 +75,7 @@ class MqttTransport implements Transport {
   readonly #clientId: string;
   /** Each attempt is a connection of its own: no state of MQTT.js outlives it. */
   #connection: MqttConnection | null = null;
+  #unacknowledged = 0;
   #closed = false;
 
   constructor(options: MqttOptions, events: TransportEvents, instance: string) {
@@ -92,11 +93,13 @@ class MqttTransport implements Transport {
   send(item: OutboxItem): void {
     const connection = this.#connection;
     if (connection === null) return;
+    this.#unacknowledged += 1;
     // MQTT.js takes any Uint8Array, whatever its types say.
     connection.publish(this.#topic(channels[item.kind]), item.bytes as never, { qos: 1 }, (error) => {
-      if (error === undefined || error === null) {
-        if (connection === this.#connection) this.#events.acknowledged(item.key);
-      }
+      this.#unacknowledged -= 1;
+      if (connection !== this.#connection) return;
+      // An error here is a closing connection; `down` tells.
+      if (error === undefined || error === null) this.#events.acknowledged(item.key);
     });
   }
 
@@ -112,12 +115,16 @@ class MqttTransport implements Transport {
     this.#closed = true;
     const connection = this.#connection;
     this.#connection = null;
-    if (connection !== null) await new Promise<void>((resolve) => connection.end(false, resolve));
+    if (connection === null) return;
+    // Without force MQTT.js waits for every PUBACK, and a busy agent withholds them.
+    const force = this.#unacknowledged > 0;
+    await new Promise<void>((resolve) => connection.end(force, resolve));
   }
 
   async #connect(): Promise<void> {
     const { connect } = await loadMqtt();
     if (this.#closed) return;
+    this.#unacknowledged = 0;
     const { url, device, secret, persistentSession, tls } = this.#options;
     const connection = connect(url, {
       clientId: this.#clientId,
@@ -215,8 +222,9 @@ function connectionError(cause: Error & { readonly code?: unknown }): HoldpointE
 async function loadMqtt(): Promise<MqttModule> {
   try {
     // `as string` keeps the types of MQTT.js out (see `MqttModule`); a bundler sees the plain name.
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-assertion
     const loaded = (await import("mqtt" as string)) as MqttModule & { readonly default?: MqttModule };
-    return typeof loaded.connect === "function" ? loaded : (loaded.default ?? loaded);
+    return loaded.default ?? loaded;
   } catch (cause) {
     throw new HoldpointError("HP_RUNTIME_MISSING", "the package mqtt is not installed", {
       hint: "Install it: npm install mqtt",
