@@ -1,3 +1,4 @@
+import { type Manifest } from "../../manifest.ts";
 import type { CurvePoint } from "../../measure/risk-coverage.ts";
 import type { AlikeShares } from "./near-duplicates.ts";
 import { delta, type Evaluation, type GateRow, type Share } from "./evaluate.ts";
@@ -7,10 +8,9 @@ export interface CardFacts {
   readonly fine: Evaluation;
   readonly coarse: Evaluation;
   readonly parts: Readonly<Record<"calibrate" | "certify" | "report", { pictures: number; groups: number }>>;
-  readonly bytes: number;
-  readonly digest: string;
-  readonly side: number;
-  readonly short: number;
+  readonly manifest: Manifest;
+  /** Runtime, version and CPU features that the speed was measured with. */
+  readonly runtime: string;
   readonly speed: { readonly p50Ms: number; readonly p95Ms: number };
   readonly batchDifference: number;
   readonly confusions: readonly { truth: string; answer: string; count: number; confident: number }[];
@@ -42,7 +42,9 @@ export function cardText(facts: CardFacts): string {
   ].join("\n\n");
 }
 
-function intro({ bytes, digest, side, short, speed, batchDifference }: CardFacts): string {
+function intro({ manifest, runtime, speed, batchDifference }: CardFacts): string {
+  const { bytes, digest, features } = manifest;
+  const { side, short } = sidesOf(features);
   const rows = [
     ["input", `\`pixels\` uint8 [batch, ${side}, ${side}, 3] RGB; normalisation is inside the graph`],
     ["pre-processing", `orientation applied, short side to ${short} (bilinear as Pillow does it), centre crop`],
@@ -50,7 +52,7 @@ function intro({ bytes, digest, side, short, speed, batchDifference }: CardFacts
     ["size", `${bytes.toLocaleString("en")} bytes, \`${digest}\``],
     [
       "speed",
-      `${speed.p50Ms.toFixed(2)} ms (p95 ${speed.p95Ms.toFixed(2)} ms) for one picture on one x86-64 core with AVX-512, onnxruntime-node, without pre-processing`,
+      `${speed.p50Ms.toFixed(2)} ms (p95 ${speed.p95Ms.toFixed(2)} ms) for one picture on one core (${runtime}), without decoding and pre-processing`,
     ],
     ["batches", `the same rows at batch 1 and 32 (largest difference of a logit ${batchDifference})`],
     ["licence", "Apache-2.0"],
@@ -68,6 +70,11 @@ ${table(["", ""], rows)}
 **Not meant for** prices without such a gate, products outside the 81 (it knows no "none of these"), several products
 in one picture, or the identity of people. Certify it on your own store's labels before you automate anything: every
 number below is about one public set of pictures.`;
+}
+
+function sidesOf(features: Manifest["features"]): { side: number; short: number } {
+  if (features.kind !== "image" || !("shortSide" in features.resize)) throw new Error("this card is for pictures");
+  return { side: features.width, short: features.resize.shortSide };
 }
 
 function accuracy({ fine, coarse, parts, pillow, alike }: CardFacts): string {
@@ -94,8 +101,12 @@ function accuracy({ fine, coarse, parts, pillow, alike }: CardFacts): string {
   const agreement =
     pillow === null
       ? ""
-      : `\n\nOn pixels that Pillow made of the same files the accuracy is ${shares(pillow.accuracy)}; the label is the same for
-${shares(pillow.sameLabel)}, and no byte of a pixel differs by more than ${pillow.pixelMax}.`;
+      : `\n\nOn pixels that Pillow made of the same files the label is the same for ${shares(pillow.sameLabel)}
+and the accuracy ${shares(pillow.accuracy)}; ${
+          pillow.pixelMax === 0
+            ? "not one byte of a pixel differs"
+            : `a byte of a pixel differs by ${pillow.pixelMax} at most`
+        }.`;
   return `## How good it is
 
 Measured on \`field\` (1,265 pictures from stores that training has not seen), on the shipped file, in onnxruntime,

@@ -6,23 +6,17 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { parseManifest } from "../../manifest.ts";
+import { createRows, type RowBuffer } from "../../features/rows.ts";
+import { type Manifest, parseManifest } from "../../manifest.ts";
 import { clopperPearson } from "../../measure/binomial.ts";
 import { type CardFacts, cardText } from "./card-text.ts";
 import { type Answer, evaluate, type Evaluation, type Share } from "./evaluate.ts";
-import { decodePicture, type LabelledPicture, readPictures } from "./field.node.ts";
-import { type ManifestDraft, MeasuredModel, softmax } from "./measured-model.node.ts";
+import { readPictures } from "./field.node.ts";
+import { MeasuredModel, softmax } from "./measured-model.node.ts";
 import { alikeShares, nearDuplicateGroups, type Part, splitGroups, thumbnail } from "./near-duplicates.ts";
 
 const splitSeed = 1;
 const goldenSeed = 1;
-
-/** A picture of `field` with everything that the model and the split need. */
-interface Case {
-  readonly truth: number;
-  readonly pixels: Uint8Array;
-  readonly thumbnail: Float64Array;
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -33,81 +27,80 @@ async function main(): Promise<void> {
     },
   });
   const manifestFile = path.join(values.model, "manifest.json");
-  const draft = JSON.parse(await readFile(manifestFile, "utf8")) as ManifestDraft;
+  const draft = served(JSON.parse(await readFile(manifestFile, "utf8")), manifestFile);
   const model = await MeasuredModel.open(values.model, draft);
-  const cases = await Promise.all(
-    (await readPictures(path.join(values.data, "field.tar"))).map((picture) => prepare(picture, draft)),
-  );
-  const thumbnails = cases.map((one) => one.thumbnail);
-  const truths = cases.map((one) => one.truth);
-  const groups = nearDuplicateGroups(thumbnails, truths);
+  const pictures = await readPictures(path.join(values.data, "field.tar"));
+  const pixels = model.pixels(pictures.map((one) => one.picture));
+  const found: Found = {
+    truths: pictures.map((one) => indexOf(draft.labels, one.label)),
+    thumbnails: pictures.map((one) => thumbnail(one.picture)),
+    probabilities: (await model.logits(pixels)).map(softmax),
+  };
+  const groups = nearDuplicateGroups(found.thumbnails, found.truths);
   const parts = splitGroups(groups, splitSeed);
-  const probabilities = await predict(
-    model,
-    cases.map((one) => one.pixels),
-  );
-  const fine = evaluate(answers(cases, probabilities, parts, groups, null));
-  const coarse = evaluate(answers(cases, probabilities, parts, groups, draft.coarse));
+  const fine = evaluate(answers(found, parts, groups, null));
+  const coarse = evaluate(answers(found, parts, groups, coarseOf(draft)));
   const facts: CardFacts = {
     fine,
     coarse,
     parts: partSizes(parts, groups),
-    bytes: draft.bytes,
-    digest: draft.digest,
-    side: draft.features.width,
-    short: draft.features.resize.shortSide,
-    speed: await model.speed(cases[0]?.pixels ?? new Uint8Array()),
-    batchDifference: await model.batchDifference(cases.map((one) => one.pixels)),
-    confusions: confusions(cases, probabilities, draft.labels),
-    pillow: values.pillow === undefined ? null : await comparePillow(values.pillow, model, cases, probabilities),
-    alike: alikeShares(thumbnails, truths),
+    manifest: draft,
+    runtime: model.runtime,
+    speed: await model.speed(pixels),
+    batchDifference: await model.batchDifference(pixels),
+    confusions: confusions(found, draft.labels),
+    pillow: values.pillow === undefined ? null : await comparePillow(values.pillow, model, pixels, found),
+    alike: alikeShares(found.thumbnails, found.truths),
   };
-  const golden = await model.golden(goldenSeed);
+  const golden = Array.from(await model.golden(goldenSeed), (value) => Number(value.toFixed(6)));
   const manifest = {
     ...draft,
     calibration: fine.calibration,
     coarseCalibration: coarse.calibration,
-    golden: {
-      pattern: "lcg",
-      seed: goldenSeed,
-      logits: Array.from(golden, (value) => Number(value.toFixed(6))),
-      tolerance: 0.001,
-    },
+    golden: { pattern: "lcg", seed: goldenSeed, logits: golden, tolerance: 0.001 },
     metrics: { measuredOn: "GroceryStoreDataset, half of test (field)", fine: metrics(fine), coarse: metrics(coarse) },
   };
-  const checked = parseManifest(manifest);
-  if (!checked.ok) throw new Error(`${manifestFile} would not be served: ${checked.error.message}`);
-  await writeFile(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFile(manifestFile, `${JSON.stringify(served(manifest, manifestFile), null, 2)}\n`);
   await writeFile(path.join(values.model, "CARD.md"), `${cardText(facts).trim()}\n`);
-  process.stdout.write(
-    `${path.join(values.model, "CARD.md")}: fine ${fine.field.share.toFixed(4)}, coarse ${coarse.field.share.toFixed(4)}\n`,
-  );
+  process.stdout.write(`fine ${fine.field.share.toFixed(4)}, coarse ${coarse.field.share.toFixed(4)} on field\n`);
 }
 
-async function prepare(picture: LabelledPicture, draft: ManifestDraft): Promise<Case> {
-  const truth = draft.labels.indexOf(picture.label);
-  if (truth < 0) throw new Error(`${picture.name}: "${picture.label}" is no label of the model`);
-  const { decoded, pixels } = await decodePicture(picture.bytes, draft.features);
-  return { truth, pixels, thumbnail: thumbnail(decoded.data, decoded.width, decoded.height) };
+/** Everything that was found out about the pictures, in file order. */
+interface Found {
+  readonly truths: readonly number[];
+  readonly thumbnails: readonly Float64Array[];
+  /** Float64Array, shape [classes], of each picture. */
+  readonly probabilities: readonly Float64Array[];
 }
 
-async function predict(model: MeasuredModel, pixels: readonly Uint8Array[]): Promise<readonly Float64Array[]> {
-  const all: Float64Array[] = [];
-  for (let from = 0; from < pixels.length; from += 32) {
-    all.push(...(await model.logits(pixels.slice(from, from + 32))).map(softmax));
-  }
-  return all;
+type Coarse = NonNullable<Manifest["coarse"]>;
+
+/** The manifest as serving reads it, so that nothing is written that it would refuse. */
+function served(value: unknown, file: string): Manifest {
+  const parsed = parseManifest(value);
+  if (!parsed.ok) throw new Error(`${file}: ${parsed.error.message}`);
+  return parsed.value;
+}
+
+function coarseOf(manifest: Manifest): Coarse {
+  if (manifest.coarse === undefined) throw new Error("the manifest has no coarse classes");
+  return manifest.coarse;
+}
+
+function indexOf(labels: readonly string[], label: string): number {
+  const index = labels.indexOf(label);
+  if (index < 0) throw new Error(`"${label}" is no label of the model`);
+  return index;
 }
 
 /** The answer to each picture on the fine level, or on the coarse one by summed probability. */
 function answers(
-  cases: readonly Case[],
-  probabilities: readonly Float64Array[],
+  { truths, probabilities }: Found,
   parts: readonly Part[],
   groups: readonly number[],
-  coarse: ManifestDraft["coarse"] | null,
+  coarse: Coarse | null,
 ): readonly Answer[] {
-  return cases.map(({ truth }, i) => {
+  return truths.map((truth, i) => {
     const fine = probabilities[i] ?? new Float64Array();
     const level = coarse === null ? fine : summed(fine, coarse);
     const best = top(level);
@@ -121,7 +114,7 @@ function answers(
   });
 }
 
-function summed(fine: Float64Array, coarse: ManifestDraft["coarse"]): Float64Array {
+function summed(fine: Float64Array, coarse: Coarse): Float64Array {
   const sums = new Float64Array(coarse.labels.length);
   fine.forEach((value, i) => {
     const at = coarse.of[i] ?? 0;
@@ -142,13 +135,9 @@ function partSizes(parts: readonly Part[], groups: readonly number[]): CardFacts
   return { calibrate: size("calibrate"), certify: size("certify"), report: size("report") };
 }
 
-function confusions(
-  cases: readonly Case[],
-  probabilities: readonly Float64Array[],
-  labels: readonly string[],
-): CardFacts["confusions"] {
+function confusions({ truths, probabilities }: Found, labels: readonly string[]): CardFacts["confusions"] {
   const counts = new Map<string, { truth: string; answer: string; count: number; confident: number }>();
-  cases.forEach(({ truth }, i) => {
+  truths.forEach((truth, i) => {
     const fine = probabilities[i] ?? new Float64Array();
     const best = top(fine);
     if (best === truth) return;
@@ -165,26 +154,18 @@ function confusions(
 async function comparePillow(
   file: string,
   model: MeasuredModel,
-  cases: readonly Case[],
-  probabilities: readonly Float64Array[],
+  pixels: RowBuffer,
+  { truths, probabilities }: Found,
 ): Promise<CardFacts["pillow"]> {
-  const bytes = await readFile(file);
-  const size = bytes.length / cases.length;
-  const pixels = cases.map((_, i) => new Uint8Array(bytes.subarray(i * size, (i + 1) * size)));
-  const theirs = await predict(model, pixels);
+  const theirs = createRows("uint8", pixels.elements, pixels.rows);
+  if (theirs.dtype !== "uint8" || pixels.dtype !== "uint8") throw new Error("this model takes bytes");
+  theirs.data.set(await readFile(file));
   let pixelMax = 0;
-  cases.forEach((one, i) => {
-    one.pixels.forEach((value, at) => (pixelMax = Math.max(pixelMax, Math.abs(value - (pixels[i]?.[at] ?? NaN)))));
-  });
-  const label = theirs.map(top);
-  return {
-    sameLabel: shareOf(
-      label.filter((best, i) => best === top(probabilities[i] ?? new Float64Array())).length,
-      cases.length,
-    ),
-    accuracy: shareOf(label.filter((best, i) => best === cases[i]?.truth).length, cases.length),
-    pixelMax,
-  };
+  pixels.data.forEach((value, i) => (pixelMax = Math.max(pixelMax, Math.abs(value - (theirs.data[i] ?? NaN)))));
+  const label = (await model.logits(theirs)).map((logits) => top(softmax(logits)));
+  const same = label.filter((best, i) => best === top(probabilities[i] ?? new Float64Array())).length;
+  const right = label.filter((best, i) => best === truths[i]).length;
+  return { sameLabel: shareOf(same, truths.length), accuracy: shareOf(right, truths.length), pixelMax };
 }
 
 function shareOf(hits: number, items: number): Share {

@@ -1,91 +1,107 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import * as ort from "onnxruntime-node";
-
-/** The parts of a manifest that measuring reads; it writes the rest back as it found it. */
-export interface ManifestDraft extends Record<string, unknown> {
-  readonly features: {
-    readonly width: number;
-    readonly height: number;
-    readonly resize: { readonly shortSide: number };
-  };
-  readonly labels: readonly string[];
-  readonly coarse: { readonly labels: readonly string[]; readonly of: readonly number[] };
-  readonly bytes: number;
-  readonly digest: string;
-}
+import { featureBuilder } from "../../features/build.ts";
+import { type Picture } from "../../features/picture.ts";
+import { createRows, type RowBuffer } from "../../features/rows.ts";
+import { goldenRows, largestDifference } from "../../golden.ts";
+import { type Manifest, rowElements } from "../../manifest.ts";
+import { onnxruntimeNode } from "../../runtimes/onnxruntime.node.ts";
+import { type RuntimeSession } from "../../runtimes/runtime.ts";
 
 export interface Speed {
   readonly p50Ms: number;
   readonly p95Ms: number;
 }
 
-/** The shipped file in onnxruntime on one thread: what is measured here is what is served. */
+const batch = 32;
+
+/** The shipped file behind the pre-processing and the runtime that serve it, on one thread. */
 export class MeasuredModel {
-  readonly #session: ort.InferenceSession;
-  readonly #draft: ManifestDraft;
+  readonly manifest: Manifest;
+  readonly #session: RuntimeSession;
 
-  private constructor(session: ort.InferenceSession, draft: ManifestDraft) {
+  private constructor(session: RuntimeSession, manifest: Manifest) {
     this.#session = session;
-    this.#draft = draft;
+    this.manifest = manifest;
   }
 
-  static async open(folder: string, draft: ManifestDraft): Promise<MeasuredModel> {
-    const model = await readFile(path.join(folder, "model.onnx"));
-    const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-    return new MeasuredModel(session, draft);
+  static async open(folder: string, manifest: Manifest): Promise<MeasuredModel> {
+    const model = await readFile(path.join(folder, manifest.file));
+    const session = await onnxruntimeNode.load(model, manifest, { providers: ["cpu"], intraOpThreads: 1 });
+    return new MeasuredModel(session, manifest);
   }
 
-  /** Logits, float32, shape [pictures, classes], of pictures as uint8, shape [height, width, 3], run in one batch. */
-  async logits(pictures: readonly Uint8Array[]): Promise<readonly Float32Array[]> {
-    const { width, height } = this.#draft.features;
-    const picture = width * height * 3;
-    const data = new Uint8Array(pictures.length * picture);
-    pictures.forEach((pixels, row) => data.set(pixels, row * picture));
-    const pixels = new ort.Tensor("uint8", data, [pictures.length, height, width, 3]);
-    const { logits } = await this.#session.run({ pixels });
-    const all = logits?.data as Float32Array;
-    const classes = this.#draft.labels.length;
-    return pictures.map((_, row) => all.slice(row * classes, (row + 1) * classes));
+  get runtime(): string {
+    return this.#session.runtime;
   }
 
-  /** The logits of the input that the manifest's `golden` names: the high bytes of a linear congruential generator. */
-  async golden(seed: number): Promise<Float32Array> {
-    const { width, height } = this.#draft.features;
-    let x = seed;
-    const bytes = Uint8Array.from({ length: width * height * 3 }, () => {
-      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-      return x >>> 24;
+  /** What the model sees of pictures: uint8, shape [pictures, height, width, 3]. */
+  pixels(pictures: readonly Picture[]): RowBuffer {
+    const builder = featureBuilder(this.manifest);
+    const rows = this.#rows(pictures.length);
+    pictures.forEach((picture, row) => {
+      const result = builder.build({ kind: "pixels", ...picture }, rows, row);
+      if (!result.ok) throw new Error(result.message);
     });
-    const [logits] = await this.logits([bytes]);
-    if (logits === undefined) throw new Error("no logits for the golden input");
-    return logits;
+    return rows;
+  }
+
+  /** Logits of every row, float32, shape [classes] each, run in batches of 32. */
+  async logits(rows: RowBuffer): Promise<readonly Float32Array[]> {
+    const all: Float32Array[] = [];
+    for (let from = 0; from < rows.rows; from += batch) {
+      const count = Math.min(batch, rows.rows - from);
+      const flat = await this.#session.run(part(rows, from, count), count);
+      const classes = this.manifest.labels.length;
+      for (let row = 0; row < count; row += 1) all.push(flat.slice(row * classes, (row + 1) * classes));
+    }
+    return all;
+  }
+
+  /** The logits that the manifest promises for the golden input. */
+  async golden(seed: number): Promise<Float32Array> {
+    return this.#session.run(goldenRows(this.manifest, seed), 1);
   }
 
   /** Largest difference of a logit between a row run alone and the same row in a batch of 32. */
-  async batchDifference(pictures: readonly Uint8Array[]): Promise<number> {
-    const chosen = pictures.slice(0, 32);
-    const together = await this.logits(chosen);
+  async batchDifference(rows: RowBuffer): Promise<number> {
+    const together = await this.logits(part(rows, 0, batch));
     let worst = 0;
-    for (const [row, picture] of chosen.entries()) {
-      const [alone] = await this.logits([picture]);
-      alone?.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - (together[row]?.[i] ?? NaN)))));
+    for (let row = 0; row < batch; row += 1) {
+      const alone = await this.#session.run(part(rows, row, 1), 1);
+      worst = Math.max(worst, largestDifference(alone, together[row] ?? []));
     }
     return worst;
   }
 
   /** Time of one run with one picture, without pre-processing. */
-  async speed(picture: Uint8Array, runs = 300): Promise<Speed> {
+  async speed(rows: RowBuffer, runs = 400): Promise<Speed> {
+    const one = part(rows, 0, 1);
     const times: number[] = [];
     for (let run = 0; run < runs; run += 1) {
       const began = performance.now();
-      await this.logits([picture]);
+      await this.#session.run(one, 1);
       times.push(performance.now() - began);
     }
     times.sort((left, right) => left - right);
     const at = (share: number): number => times[Math.floor(share * (runs - 1))] ?? NaN;
     return { p50Ms: at(0.5), p95Ms: at(0.95) };
   }
+
+  #rows(count: number): RowBuffer {
+    const [input] = this.manifest.inputs;
+    if (input?.dtype !== "uint8") throw new Error("this model takes bytes");
+    return createRows(input.dtype, rowElements(input.shape), count);
+  }
+}
+
+/** Some rows of a buffer of bytes, as a buffer of their own. */
+function part(rows: RowBuffer, from: number, count: number): RowBuffer {
+  const copy = createRows("uint8", rows.elements, count);
+  if (rows.dtype === "uint8" && copy.dtype === "uint8") {
+    copy.data.set(rows.data.subarray(from * rows.elements, (from + count) * rows.elements));
+  }
+  return copy;
 }
 
 /** Softmax in float64, shape [classes]. */

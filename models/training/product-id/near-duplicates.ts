@@ -1,3 +1,5 @@
+import { type Picture } from "../../features/picture.ts";
+
 /** Edge of the thumbnails that pictures are compared by. */
 const thumbnailSide = 16;
 /** Almost no pictures of different classes are as alike as this (the card says how few): what is, shows one shelf. */
@@ -6,10 +8,8 @@ const alikeMin = 0.6;
 /**
  * A thumbnail of one picture as a vector of length 1, so that a dot product is a correlation: mean colour of each cell,
  * less the mean of its channel.
- *
- * @param pixels uint8, shape [height, width, 3], row-major, RGB
  */
-export function thumbnail(pixels: Uint8Array, width: number, height: number): Float64Array {
+export function thumbnail({ data, width, height, channels }: Picture): Float64Array {
   const side = thumbnailSide;
   const cells = new Float64Array(side * side * 3);
   for (let cell = 0; cell < side * side; cell += 1) {
@@ -19,7 +19,7 @@ export function thumbnail(pixels: Uint8Array, width: number, height: number): Fl
     for (let y = top; y < bottom; y += 1) {
       for (let x = left; x < right; x += 1) {
         for (let channel = 0; channel < 3; channel += 1) {
-          const value = pixels[(y * width + x) * 3 + channel] ?? 0;
+          const value = data[(y * width + x) * channels + (channels === 1 ? 0 : channel)] ?? 0;
           cells[cell * 3 + channel] = (cells[cell * 3 + channel] ?? 0) + value / ((bottom - top) * (right - left));
         }
       }

@@ -6,9 +6,11 @@ import {
   splitGroups,
   thumbnail,
 } from "../../../models/training/product-id/near-duplicates.ts";
+import { type Picture } from "../../../models/features/picture.ts";
 import { seeded } from "../measure/by-hand.ts";
 
 const side = 32;
+const decoded = (data: Uint8Array): Picture => ({ data, width: side, height: side, channels: 3 });
 
 /** A random picture, or one that differs from `like` by a little noise. */
 function picture(random: () => number, like?: Uint8Array): Uint8Array {
@@ -21,7 +23,7 @@ describe("near-duplicates", () => {
   const random = seeded(4);
   const first = picture(random);
   const again = picture(random, first);
-  const pictures = [first, picture(random), again].map((pixels) => thumbnail(pixels, side, side));
+  const pictures = [first, picture(random), again].map((pixels) => thumbnail(decoded(pixels)));
 
   test("share a group when they are alike and of one class, wherever they stand", () => {
     const [a, b, c] = nearDuplicateGroups(pictures, [0, 0, 0]);
@@ -38,7 +40,7 @@ describe("near-duplicates", () => {
   test("do not change with the light", () => {
     const dim = first.map((value) => value / 2);
     const [a, b] = nearDuplicateGroups(
-      [first, dim].map((pixels) => thumbnail(pixels, side, side)),
+      [first, dim].map((pixels) => thumbnail(decoded(pixels))),
       [0, 0],
     );
     expect(a).toBe(b);
