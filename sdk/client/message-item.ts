@@ -48,7 +48,8 @@ export function outcomeItem(
   outcome: Omit<Outcome, "at"> & { readonly at?: number },
 ): OutboxItem {
   const message = { ...outcome, at: outcome.at ?? wallMs(source.clock) };
-  return item(source, "outcome", `outcome/${newId(source.clock, source.random)}`, outcome.id, message, parseOutcome);
+  const key = `outcome/${outcome.id}/${newId(source.clock, source.random)}`;
+  return item(source, "outcome", key, outcome.id, message, parseOutcome);
 }
 
 /** Errors: HP_SCHEMA, HP_NOT_FINITE. */

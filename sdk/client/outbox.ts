@@ -1,6 +1,6 @@
 /** What a client still owes its agent. Things are put before they are first sent and removed when they are answered. */
 export interface OutboxItem {
-  /** Unique in the outbox: `request/<id>`, `event/<id>`, `outcome/<own id>`. */
+  /** Unique in the outbox: `request/<id>`, `event/<id>`, `outcome/<id>/<own id>`. */
   readonly key: string;
   readonly kind: OutboxKind;
   /** Id of the request, event, or of the request that an outcome is about. */

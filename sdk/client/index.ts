@@ -1,0 +1,13 @@
+/** Asking an agent. Universal: Node (MQTT over TCP, WebSocket, HTTP) and browsers (WebSocket, HTTP). */
+export { defaultPolicy, type ClientPolicy } from "./client-policy.ts";
+export {
+  type Client,
+  type ClientLink,
+  type ClientRefusal,
+  type ClientStatus,
+  type ObserveOptions,
+} from "./client-port.ts";
+export { connect, type ConnectOptions } from "./connect.ts";
+export { memoryOutbox } from "./memory-outbox.ts";
+export { type MqttTls } from "./mqtt-transport.ts";
+export { type Outbox, type OutboxContents, type OutboxItem, type OutboxKind } from "./outbox.ts";
