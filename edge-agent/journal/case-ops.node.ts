@@ -1,0 +1,301 @@
+import type { Database } from "../../protocol/platform/sqlite.node.ts";
+import { deliveryTransition } from "./delivery-machine.ts";
+import { evictionRank, type AuditState } from "./eviction-plan.ts";
+import { sameBytes } from "./chain.ts";
+import { chainHash, commitment, freshKey, textHash, type Ledger } from "./journal-ledger.node.ts";
+import { revisionSlots } from "./journal-schema.ts";
+import type {
+  AdmitOp,
+  DecideOp,
+  DeliveredOp,
+  ObserveOp,
+  OpFailure,
+  OpResult,
+  OutcomeOp,
+  RetentionLimits,
+  ReviewOp,
+  SettleOp,
+} from "./journal-wire.ts";
+import { outcomesPerCaseMax, reviewsPerCaseMax } from "./journal.ts";
+import { taskTransition, type TaskState } from "./task-machine.ts";
+
+/**
+ * The operations on cases. Each reads first and writes after, so that an expected refusal never leaves half of itself
+ * in the transaction that it shares with others.
+ */
+
+interface HeadRow {
+  readonly n: number;
+  readonly device: string;
+  readonly transport: string;
+  readonly state: TaskState;
+  readonly verdict: "accept" | "escalate" | "abstain" | null;
+  readonly revision: number;
+  readonly audit: AuditState;
+  readonly input_state: string;
+  readonly body_digest: Uint8Array | null;
+}
+
+export function failure(code: OpFailure["code"], message: string): OpFailure {
+  return { code, message, retryAfterMs: null };
+}
+
+function prepareAll(database: Database) {
+  const prepare = <Row = unknown>(sql: string) => database.prepare<unknown[], Row>(sql);
+  return {
+    head: prepare<HeadRow>(
+      `SELECT n, device, transport, state, verdict, revision, audit, input_state, body_digest FROM cases WHERE id = ?`,
+    ),
+    insertCase: prepare(
+      `INSERT INTO cases (n, id, device, task, transport, encoding, received_ms, body_digest, header, state, input_state,
+       input_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'received', ?, ?)`,
+    ),
+    insertInput: prepare("INSERT INTO inputs (n, key, bytes) VALUES (?, ?, ?)"),
+    decideCase: prepare(
+      `UPDATE cases SET state = ?, verdict = ?, revision = 1, audit = ?, patience_agent_ms = ?, answered_agent_ms = ?,
+       evict_rank = ? WHERE n = ?`,
+    ),
+    finishCase: prepare(
+      `UPDATE cases SET state = 'final', revision = ?, patience_agent_ms = NULL, answered_agent_ms = ?, evict_rank = ?
+       WHERE n = ?`,
+    ),
+    reviewAudit: prepare("UPDATE cases SET audit = 'reviewed', answered_agent_ms = ?, evict_rank = ? WHERE n = ?"),
+    revision: prepare<{ body: string; trace: string | null }>("SELECT body, trace FROM revisions WHERE key = ?"),
+    insertRevision: prepare("INSERT INTO revisions (key, body, trace) VALUES (?, ?, ?)"),
+    insertDelivery: prepare("INSERT INTO deliveries (device, key) VALUES (?, ?)"),
+    deleteDelivery: prepare("DELETE FROM deliveries WHERE device = ? AND key = ?"),
+    oldReview: prepare<{ made_final: number; conflict: number }>(
+      "SELECT made_final, conflict FROM reviews WHERE n = ? AND review_id = ?",
+    ),
+    countReviews: prepare<{ c: number }>("SELECT count(*) AS c FROM reviews WHERE n = ?"),
+    insertReview: prepare("INSERT INTO reviews (n, review_id, body, made_final, conflict) VALUES (?, ?, ?, ?, ?)"),
+    oldOutcome: prepare<{ n: number }>("SELECT n FROM outcomes WHERE n = ? AND digest = ?"),
+    countOutcomes: prepare<{ c: number }>("SELECT count(*) AS c FROM outcomes WHERE n = ?"),
+    insertOutcome: prepare("INSERT INTO outcomes (n, digest, device, body) VALUES (?, ?, ?, ?)"),
+    oldEvent: prepare<{ n: number }>("SELECT n FROM events WHERE id = ?"),
+    insertEvent: prepare(
+      "INSERT INTO events (n, id, device, entity, at_ms, agent_ms, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    ),
+    insertOutbox: prepare("INSERT INTO outbox (seq, kind, n, created_ms, body) VALUES (?, ?, ?, ?, ?)"),
+  };
+}
+
+export class CaseOps {
+  readonly #ledger: Ledger;
+  readonly #sql: ReturnType<typeof prepareAll>;
+  retention: RetentionLimits;
+
+  constructor(database: Database, ledger: Ledger, retention: RetentionLimits) {
+    this.#ledger = ledger;
+    this.#sql = prepareAll(database);
+    this.retention = retention;
+  }
+
+  admit(op: AdmitOp, bytes: ArrayBuffer): OpResult {
+    const [, id, device, task, transport, encoding, receivedAtMs, header, digestAt, input, inputBytes] = op;
+    const digest = Buffer.from(bytes, digestAt, 32);
+    const old = this.#sql.head.get(id);
+    if (old !== undefined) return this.#admitAgain(old, digest);
+    const ledger = this.#ledger;
+    const n = ledger.nextN;
+    let promise: string | null = null;
+    this.#sql.insertCase.run(
+      ...[n, id, device, task, transport, encoding, receivedAtMs, digest, header],
+      ...[input === null ? "none" : "kept", inputBytes],
+    );
+    if (input !== null) {
+      const key = freshKey();
+      const data = typeof input === "string" ? input : Buffer.from(bytes, input, inputBytes);
+      promise = commitment(key, data);
+      this.#sql.insertInput.run(n, key, data);
+      ledger.totals.inputBytes += inputBytes;
+    }
+    ledger.append(
+      JSON.stringify({
+        at: ledger.wallMs,
+        bytes: inputBytes,
+        device,
+        encoding,
+        id,
+        input: promise,
+        kind: "admit",
+        n,
+        request: textHash(header),
+        task,
+        transport,
+      }),
+    );
+    ledger.totals.received += 1;
+    ledger.totals.undecided += 1;
+    return 0;
+  }
+
+  #admitAgain(old: HeadRow, digest: Uint8Array): OpResult {
+    // An erased case has no digest any more: it would confirm a guess of what was erased.
+    if (old.body_digest !== null && !sameBytes(digest, old.body_digest)) return ["conflict"];
+    const body = old.revision === 0 ? null : (this.#body(old.n, old.revision)?.body ?? null);
+    return ["known", body];
+  }
+
+  decide(op: DecideOp): OpResult {
+    const [, id, status, verdict, body, trace, auditSample, reviewWithinMs] = op;
+    const row = this.#sql.head.get(id);
+    const step = taskTransition(row?.state ?? "none", status === "pending" ? "decide_pending" : "decide_final");
+    if (row === undefined) return failure("HP_NOT_FOUND", `no case ${id} was admitted`);
+    if (step.reply !== "applied") return 0;
+    const { totals, agentMs } = this.#ledger;
+    const audit: AuditState = auditSample ? (row.input_state === "kept" ? "open" : "evicted") : "none";
+    const patience = Math.min(reviewWithinMs ?? Infinity, this.retention.unansweredMaxMs);
+    const answered = step.effects.includes("answered");
+    const rank = row.input_state === "kept" ? evictionRank(step.state, verdict, audit) : null;
+    this.#sql.decideCase.run(
+      ...[step.state, verdict, audit, answered ? null : agentMs + Math.round(patience)],
+      ...[answered ? agentMs : null, rank, row.n],
+    );
+    this.#revise(row, 1, body, trace);
+    totals.undecided -= 1;
+    if (!answered) totals.pending += 1;
+    const header = { at: this.#ledger.wallMs, audit, body: textHash(`${body}\0${trace}`), id, kind: "decide" };
+    this.#ledger.append(JSON.stringify({ ...header, n: this.#ledger.nextN, of: row.n, revision: 1, status, verdict }));
+    if (!answered) this.#send("escalation", row.n, `{"decision":${body},"id":"${id}"}`);
+    else if (audit === "open") this.#send("audit", row.n, `{"decision":${body},"id":"${id}"}`);
+    return 0;
+  }
+
+  review(op: ReviewOp): OpResult {
+    const [, id, reviewId, review, label, revision, body] = op;
+    const row = this.#sql.head.get(id);
+    if (row === undefined) return ["unknown"];
+    const old = this.#sql.oldReview.get(row.n, reviewId);
+    const latest = row.revision === 0 ? null : (this.#body(row.n, row.revision)?.body ?? null);
+    if (old !== undefined) return [old.made_final === 1 ? "final" : "label", latest, old.conflict === 1];
+    const step = taskTransition(row.state, "review");
+    if (step.reply === "unknown" || latest === null) return ["unknown"];
+    if ((this.#sql.countReviews.get(row.n)?.c ?? 0) >= reviewsPerCaseMax) {
+      return failure("HP_CONFLICT", `case ${id} has ${reviewsPerCaseMax} reviews; no more are kept`);
+    }
+    const deciding = step.reply === "applied";
+    if (deciding && revision !== row.revision + 1) {
+      return failure("HP_CONFLICT", `revision ${revision} of case ${id} does not follow ${row.revision}`);
+    }
+    if (deciding && !isFinalBody(body)) return failure("HP_CONFLICT", `a review makes case ${id} final`);
+    const conflict = !deciding && !agrees(latest, label);
+    if (deciding) this.#finish(row, revision, body);
+    else if (row.audit === "open") this.#closeAudit(row);
+    this.#sql.insertReview.run(row.n, reviewId, review, deciding ? 1 : 0, conflict ? 1 : 0);
+    this.#ledger.append(
+      JSON.stringify({
+        at: this.#ledger.wallMs,
+        body: deciding ? textHash(`${body}\0`) : null,
+        conflict,
+        id,
+        kind: "review",
+        n: this.#ledger.nextN,
+        of: row.n,
+        review: textHash(review),
+        reviewId,
+        revision: deciding ? revision : null,
+      }),
+    );
+    this.#send("review", row.n, `{"conflict":${String(conflict)},"id":"${id}","review":${review}}`);
+    if (deciding) this.#send("revision", row.n, `{"decision":${body},"id":"${id}"}`);
+    return deciding ? ["final", body, false] : ["label", latest, conflict];
+  }
+
+  settle(op: SettleOp): OpResult {
+    const [, id, revision, reason, body] = op;
+    const row = this.#sql.head.get(id);
+    if (row === undefined || taskTransition(row.state, "settle").reply !== "applied") return null;
+    if (revision !== row.revision + 1) {
+      return failure("HP_CONFLICT", `revision ${revision} of case ${id} does not follow ${row.revision}`);
+    }
+    if (!isFinalBody(body)) return failure("HP_CONFLICT", `a settlement makes case ${id} final`);
+    this.#finish(row, revision, body);
+    const header = { at: this.#ledger.wallMs, body: textHash(`${body}\0`), id, kind: "settle", n: this.#ledger.nextN };
+    this.#ledger.append(JSON.stringify({ ...header, of: row.n, reason, revision }));
+    this.#send("revision", row.n, `{"decision":${body},"id":"${id}"}`);
+    return body;
+  }
+
+  outcome(op: OutcomeOp): OpResult {
+    const [, device, id, body] = op;
+    const row = this.#sql.head.get(id);
+    if (row === undefined || taskTransition(row.state, "outcome").reply !== "applied") return "unknown_id";
+    const digest = chainHash(emptyHash, body);
+    if (this.#sql.oldOutcome.get(row.n, digest) !== undefined) return "known";
+    if ((this.#sql.countOutcomes.get(row.n)?.c ?? 0) >= outcomesPerCaseMax) {
+      return failure("HP_CONFLICT", `case ${id} has ${outcomesPerCaseMax} outcomes; no more are kept`);
+    }
+    this.#sql.insertOutcome.run(row.n, digest, device, body);
+    const header = { at: this.#ledger.wallMs, body: textHash(body), device, id, kind: "outcome" };
+    this.#ledger.append(JSON.stringify({ ...header, n: this.#ledger.nextN, of: row.n }));
+    this.#send("outcome", row.n, `{"id":"${id}","outcome":${body}}`);
+    return "recorded";
+  }
+
+  observe(op: ObserveOp): OpResult {
+    const [, device, id, entity, atMs, body] = op;
+    if (this.#sql.oldEvent.get(id) !== undefined) return "known";
+    const ledger = this.#ledger;
+    const n = ledger.nextN;
+    const key = freshKey();
+    this.#sql.insertEvent.run(n, id, device, entity, atMs, ledger.agentMs, key, body);
+    ledger.append(JSON.stringify({ at: ledger.wallMs, device, event: commitment(key, body), id, kind: "observe", n }));
+    return "recorded";
+  }
+
+  delivered(op: DeliveredOp): OpResult {
+    const [, device, id, revision] = op;
+    const row = this.#sql.head.get(id);
+    if (row === undefined || row.device !== device) return 0;
+    if (deliveryTransition("waiting", "acknowledged").effect !== "delete") return 0;
+    const { changes } = this.#sql.deleteDelivery.run(device, row.n * revisionSlots + revision);
+    this.#ledger.totals.undelivered -= changes;
+    return 0;
+  }
+
+  #body(n: number, revision: number): { body: string } | undefined {
+    return this.#sql.revision.get(n * revisionSlots + revision);
+  }
+
+  /** A pending case gets its last revision. */
+  #finish(row: HeadRow, revision: number, body: string): void {
+    const rank = row.input_state === "kept" ? evictionRank("final", row.verdict ?? "escalate", row.audit) : null;
+    this.#sql.finishCase.run(revision, this.#ledger.agentMs, rank, row.n);
+    this.#revise(row, revision, body, null);
+    this.#ledger.totals.pending -= 1;
+  }
+
+  #revise(row: HeadRow, revision: number, body: string, trace: string | null): void {
+    const key = row.n * revisionSlots + revision;
+    this.#sql.insertRevision.run(key, body, trace);
+    const event = row.transport === "mqtt" ? "revised" : "polled";
+    if (deliveryTransition("none", event).effect !== "insert") return;
+    this.#sql.insertDelivery.run(row.device, key);
+    this.#ledger.totals.undelivered += 1;
+  }
+
+  #closeAudit(row: HeadRow): void {
+    const rank = row.input_state === "kept" ? evictionRank("final", row.verdict ?? "accept", "reviewed") : null;
+    this.#sql.reviewAudit.run(this.#ledger.agentMs, rank, row.n);
+  }
+
+  #send(kind: string, n: number, body: string): void {
+    const { totals, wallMs } = this.#ledger;
+    totals.outboxSeq += 1;
+    totals.unsent += 1;
+    this.#sql.insertOutbox.run(totals.outboxSeq, kind, n, Math.round(wallMs), body);
+  }
+}
+
+const emptyHash = new Uint8Array(32);
+
+function isFinalBody(body: string): boolean {
+  return (JSON.parse(body) as { readonly status: string }).status === "final";
+}
+
+/** "Cannot tell" and "bad picture" agree with nothing. */
+function agrees(latestBody: string, label: string | null): boolean {
+  const decision = JSON.parse(latestBody) as { readonly answer: { readonly label: string } | null };
+  return label !== null && decision.answer?.label === label;
+}

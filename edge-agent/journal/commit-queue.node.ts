@@ -1,0 +1,159 @@
+import { type MessagePort } from "node:worker_threads";
+import { HoldpointError } from "../../protocol/index.ts";
+import {
+  isFailure,
+  type AdmitOp,
+  type BatchMessage,
+  type BatchReply,
+  type Op,
+  type OpFailure,
+  type OpResult,
+} from "./journal-wire.ts";
+
+/**
+ * The way to the writer. Operations of one turn of the event loop go as one message; while the writer is behind they
+ * gather here. Everything is bounded: beyond the queue's limits a call is refused with HP_BUSY at once.
+ */
+
+/** Operations and bytes in one message. */
+const messageOpsMax = 512;
+const messageBytesMax = 4 * 1024 * 1024;
+/** Posted and not answered: enough that the writer never waits, little enough that it shares its commits well. */
+const postedOpsMax = 1024;
+const queuedOpsMax = 16_384;
+const queuedBytesMax = 64 * 1024 * 1024;
+const busyRetryMs = 200;
+
+interface Waiting {
+  readonly op: Op;
+  /** The body digest and the input's bytes of an admission. */
+  readonly digest: Uint8Array | null;
+  readonly data: Uint8Array | null;
+  readonly resolve: (result: Exclude<OpResult, OpFailure>) => void;
+  readonly reject: (error: HoldpointError) => void;
+}
+
+export interface CommitTime {
+  readonly wallMs: number;
+  readonly agentMs: number;
+}
+
+export class CommitQueue {
+  readonly #port: MessagePort;
+  readonly #time: () => CommitTime;
+  readonly #onCommit: (reply: BatchReply) => void;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  readonly #posted: (readonly Waiting[])[] = [];
+  #postedOps = 0;
+  #scheduled = false;
+  #refuse: HoldpointError | null = null;
+
+  constructor(port: MessagePort, time: () => CommitTime, onCommit: (reply: BatchReply) => void) {
+    this.#port = port;
+    this.#time = time;
+    this.#onCommit = onCommit;
+  }
+
+  /** Resolves with the operation's result after its commit; `read` turns it into what the caller sees. */
+  push<T>(
+    op: Op,
+    read: (result: Exclude<OpResult, OpFailure>) => T,
+    digest: Uint8Array | null = null,
+    data: Uint8Array | null = null,
+  ): Promise<T> {
+    if (this.#refuse !== null) return Promise.reject(this.#refuse);
+    const bytes = data?.byteLength ?? 0;
+    const full = this.#waiting.length >= queuedOpsMax || this.#waitingBytes + bytes > queuedBytesMax;
+    if (full && this.#waiting.length > 0) {
+      const error = new HoldpointError("HP_BUSY", `${this.#waiting.length} operations wait for the journal`, {
+        retryAfterMs: busyRetryMs,
+      });
+      return Promise.reject(error);
+    }
+    this.#waitingBytes += bytes;
+    return new Promise((resolve, reject) => {
+      const settle = (result: Exclude<OpResult, OpFailure>): void => {
+        resolve(read(result));
+      };
+      this.#waiting.push({ op, digest, data, resolve: settle, reject });
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#postedOps >= postedOpsMax) return;
+    this.#scheduled = true;
+    // The check phase comes right after the sockets were read, so one message takes what all of them brought.
+    setImmediate(() => {
+      this.#scheduled = false;
+      while (this.#waiting.length > 0 && this.#postedOps < postedOpsMax) this.#post();
+    });
+  }
+
+  #post(): void {
+    let count = 0;
+    let bytes = 0;
+    for (const item of this.#waiting) {
+      const more = (item.data?.byteLength ?? 0) + (item.digest?.byteLength ?? 0);
+      if (count === messageOpsMax || (count > 0 && bytes + more > messageBytesMax)) break;
+      bytes += more;
+      count += 1;
+    }
+    const items = this.#waiting.splice(0, count);
+    this.#waitingBytes -= items.reduce((sum, item) => sum + (item.data?.byteLength ?? 0), 0);
+    const pack = Buffer.allocUnsafeSlow(bytes);
+    let at = 0;
+    const ops = items.map((item) => {
+      if (item.digest === null) return item.op;
+      const digestAt = at;
+      pack.set(item.digest, at);
+      at += item.digest.byteLength;
+      if (item.data === null) return placed(item.op, digestAt, null);
+      pack.set(item.data, at);
+      at += item.data.byteLength;
+      return placed(item.op, digestAt, at - item.data.byteLength);
+    });
+    this.#posted.push(items);
+    this.#postedOps += items.length;
+    const message: BatchMessage = { kind: "batch", ...this.#time(), ops, bytes: pack.buffer };
+    this.#port.postMessage(message, [pack.buffer]);
+  }
+
+  /** The writer has answered the oldest message. */
+  committed(reply: BatchReply): void {
+    const items = this.#posted.shift() ?? [];
+    this.#postedOps -= items.length;
+    this.#onCommit(reply);
+    for (const [index, item] of items.entries()) {
+      const result = reply.results[index] ?? null;
+      if (isFailure(result)) item.reject(errorOf(result));
+      else item.resolve(result);
+    }
+    if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  /** Rejects whatever comes; with `now` also what waits. */
+  stop(error: HoldpointError, now: boolean): void {
+    this.#refuse = error;
+    if (!now) return;
+    const items = [...this.#posted.flat(), ...this.#waiting];
+    this.#posted.length = 0;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const item of items) item.reject(error);
+  }
+}
+
+function placed(op: Op, digestAt: number, inputAt: number | null): Op {
+  if (op[0] !== "admit") return op;
+  const admit: { -readonly [K in keyof AdmitOp]: AdmitOp[K] } = [...op];
+  admit[8] = digestAt;
+  if (inputAt !== null) admit[9] = inputAt;
+  return admit;
+}
+
+export function errorOf(failure: OpFailure): HoldpointError {
+  const { code, message, retryAfterMs } = failure;
+  return new HoldpointError(code, message, retryAfterMs === null ? {} : { retryAfterMs });
+}
