@@ -1,0 +1,102 @@
+import { type JSX } from "preact";
+import type { ReviewCase } from "../../../protocol/index.ts";
+import { FactsTable } from "./facts-table.tsx";
+import { Icon, type IconName } from "./icons.tsx";
+import { type PageEvent, type PageState } from "./state.ts";
+import { agoText, nameText } from "./wording.ts";
+
+export interface StageProps {
+  readonly state: PageState;
+  readonly dispatch: (event: PageEvent) => void;
+}
+
+/**
+ * The case itself. The next case's picture stands behind it, hidden and loaded: an `img` with a key is kept by the
+ * renderer, so the switch draws what is decoded already.
+ */
+export function PictureStage({ state, dispatch }: StageProps): JSX.Element {
+  const [held] = state.cases;
+  return (
+    <section class="stage" aria-label="Case">
+      <div class="picture-room">
+        {state.cases.map((entry, index) =>
+          entry.pictureUrl === null ? null : (
+            <CasePicture
+              key={entry.id}
+              held={entry}
+              isShown={index === 0}
+              how={state.pictures[entry.id]}
+              dispatch={dispatch}
+            />
+          ),
+        )}
+        {held?.pictureUrl === null ? <NoPicture held={held} /> : null}
+      </div>
+      {held ? <ContextChips held={held} nowMs={state.nowMs + state.skewMs} /> : null}
+    </section>
+  );
+}
+
+interface CasePictureProps {
+  readonly held: ReviewCase;
+  readonly isShown: boolean;
+  readonly how: "shown" | "missing" | undefined;
+  readonly dispatch: (event: PageEvent) => void;
+}
+
+function CasePicture({ held, isShown, how, dispatch }: CasePictureProps): JSX.Element {
+  const { id, pictureUrl } = held;
+  if (how === "missing") return isShown ? <Missing /> : <></>;
+  return (
+    <div class={how === "shown" ? "picture loaded" : "picture"} hidden={!isShown}>
+      <img
+        // A new lease asks again, should the first try have failed with the connection.
+        src={pictureUrl ?? ""}
+        alt={`Picture from ${held.device}, to be identified`}
+        decoding="sync"
+        draggable={false}
+        onLoad={() => dispatch({ kind: "pictureShown", id })}
+        onError={() => dispatch({ kind: "pictureMissing", id })}
+      />
+    </div>
+  );
+}
+
+function Missing(): JSX.Element {
+  return (
+    <div class="no-picture">
+      <Icon name="eyeOff" size={36} />
+      <p>This picture cannot be shown.</p>
+      <p class="quiet">Press B for “bad picture”, or answer from what else is known.</p>
+    </div>
+  );
+}
+
+function NoPicture({ held }: { readonly held: ReviewCase }): JSX.Element {
+  const isPicture = held.inputKind === "image" || held.inputKind === "pixels";
+  return isPicture ? <Missing /> : <FactsTable held={held} />;
+}
+
+const contextIcons: Readonly<Record<string, IconName>> = { camera: "camera", shelf: "shelf", basket: "basket" };
+
+function ContextChips({ held, nowMs }: { readonly held: ReviewCase; readonly nowMs: number }): JSX.Element {
+  return (
+    <dl class="chips">
+      {Object.entries(held.context).map(([name, value]) => (
+        <Chip key={name} icon={contextIcons[name] ?? "tag"} name={nameText(name)} value={String(value)} />
+      ))}
+      <Chip icon="device" name="Device" value={held.device} />
+      <Chip icon="clock" name="Held" value={agoText(nowMs - held.heldAtMs)} />
+    </dl>
+  );
+}
+
+function Chip(props: { readonly icon: IconName; readonly name: string; readonly value: string }): JSX.Element {
+  return (
+    <div class="chip">
+      <Icon name={props.icon} size={18} />
+      <dt>{props.name}</dt>
+      <dd>{props.value}</dd>
+    </div>
+  );
+}

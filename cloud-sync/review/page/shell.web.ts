@@ -1,0 +1,173 @@
+import { api, openStream, releaseOnLeave, type Answered } from "./api.web.ts";
+import { keyEvent } from "./keyboard.ts";
+import { reduce } from "./state-machine.ts";
+import { firstPageState, type PageEffect, type PageEvent, type PageState } from "./state.ts";
+
+/** Between the pure page and the world: the clock, the keyboard, the network. */
+export interface PageShell {
+  readonly state: () => PageState;
+  readonly dispatch: (event: PageEvent) => void;
+}
+
+const tickMs = 250;
+
+export function startShell(draw: (state: PageState, dispatch: (event: PageEvent) => void) => void): PageShell {
+  let state = firstPageState(Date.now());
+  let closeStream = (): void => undefined;
+
+  function dispatch(event: PageEvent): void {
+    const step = reduce(state, event, { nowMs: Date.now(), reviewId: randomId() });
+    const isChanged = step.state !== state;
+    state = step.state;
+    for (const effect of step.effects) perform(effect);
+    if (isChanged) draw(state, dispatch);
+  }
+
+  function perform(effect: PageEffect): void {
+    switch (effect.kind) {
+      case "openStream":
+        closeStream();
+        closeStream = openStream(
+          (news) => dispatch({ kind: "news", news }),
+          () => dispatch({ kind: "connectionLost" }),
+        );
+        break;
+      case "closeStream":
+        closeStream();
+        break;
+      case "settleLetter":
+        setTimeout(() => dispatch({ kind: "letterSettled" }), effect.afterMs);
+        break;
+      default:
+        void ask(effect).then((event) => event && dispatch(event));
+    }
+  }
+
+  addEventListener("keydown", (pressed) => onKey(pressed, state, dispatch));
+  addEventListener("online", () => dispatch({ kind: "retryPressed" }));
+  addEventListener("pagehide", () => {
+    for (const { id, lease } of state.cases) if (lease) releaseOnLeave(id, lease.generation);
+  });
+  // A page from the back-forward cache has given its cases back.
+  addEventListener("pageshow", (shown) => {
+    if (shown.persisted) location.reload();
+  });
+  setInterval(() => dispatch({ kind: "ticked" }), tickMs);
+  draw(state, dispatch);
+  dispatch({ kind: "started", code: takeCode() });
+  return { state: () => state, dispatch };
+}
+
+type NetworkEffect = Exclude<PageEffect, { kind: "openStream" | "closeStream" | "settleLetter" }>;
+
+async function ask(effect: NetworkEffect): Promise<PageEvent | null> {
+  switch (effect.kind) {
+    case "loadSession":
+      return told(await api.session(), (session) => ({ kind: "sessionFound", session }));
+    case "pair":
+      rememberName(effect.name);
+      return told(
+        await api.pair(effect.pin, effect.name, effect.code),
+        (session) => ({ kind: "sessionFound", session }),
+        pairProblem,
+        { kind: "pairRefused", problem: "The box cannot be reached. Is this device on the store’s network?" },
+      );
+    case "leave":
+      await api.leave();
+      return null;
+    case "claim":
+      return told(await api.next(), (held) => ({ kind: "claimed", held }));
+    case "loadLabels":
+      return told(
+        await api.labels(effect.task),
+        ({ labels }) => ({ kind: "labelsLoaded", task: effect.task, labels }),
+        () => ({ kind: "labelsLoaded", task: effect.task, labels: [] }),
+      );
+    case "submit":
+      return told(
+        await api.submit(effect.id, effect.submit),
+        (taken) => ({ kind: "submitTaken", taken }),
+        ({ code, message }) => ({ kind: "submitRefused", reviewId: effect.submit.reviewId, code, message }),
+      );
+    case "undo":
+      return told(
+        await api.undo(effect.id, effect.reviewId),
+        (held) => ({ kind: "undone", id: effect.id, held }),
+        ({ message }) => ({ kind: "undoRefused", message }),
+      );
+    case "heartbeat":
+      return told(
+        await api.heartbeat(effect.id, effect.generation),
+        () => null,
+        () => ({ kind: "leaseRefused", id: effect.id }),
+      );
+  }
+}
+
+type Refused = Extract<NonNullable<Answered<unknown>>, { ok: false }>;
+
+function told<T>(
+  answered: Answered<T>,
+  onValue: (value: T) => PageEvent | null,
+  onRefused: (refused: Refused) => PageEvent | null = () => null,
+  onLost: PageEvent = { kind: "connectionLost" },
+): PageEvent | null {
+  if (answered === null) return onLost;
+  return answered.ok ? onValue(answered.value) : refusedEvent(answered, onRefused);
+}
+
+function refusedEvent(refused: Refused, onRefused: (refused: Refused) => PageEvent | null): PageEvent | null {
+  return refused.code === "HP_UNAUTHORIZED" ? { kind: "sessionMissing" } : onRefused(refused);
+}
+
+function pairProblem({ code, message, retryAfterMs }: Refused): PageEvent {
+  const minutes = Math.max(1, Math.ceil((retryAfterMs ?? 0) / 60_000));
+  const problem =
+    code === "HP_PIN"
+      ? "That is not the PIN on the screen now. After five wrong tries there is a new one."
+      : code === "HP_RATE"
+        ? `Too many wrong tries. Wait ${minutes} min and use the PIN that is shown then.`
+        : message;
+  return { kind: "pairRefused", problem };
+}
+
+function onKey(pressed: KeyboardEvent, state: PageState, dispatch: (event: PageEvent) => void): void {
+  const { key, ctrlKey, metaKey, altKey, repeat, target } = pressed;
+  // Enter and space on a focused button are the button's.
+  if (altKey || (target instanceof HTMLInputElement && !state.search.isOpen)) return;
+  const event = keyEvent(state, { key, isCommand: ctrlKey || metaKey, isRepeat: repeat });
+  if (!event) return;
+  pressed.preventDefault();
+  dispatch(event);
+}
+
+/** The one-time code behind `#`, taken off the address so that it stays in no history. */
+function takeCode(): string | null {
+  const code = location.hash.slice(1);
+  if (code === "") return null;
+  history.replaceState(null, "", location.pathname);
+  return code;
+}
+
+const nameKey = "holdpoint-reviewer-name";
+
+export function rememberedName(): string {
+  try {
+    return localStorage.getItem(nameKey) ?? "";
+  } catch {
+    return ""; // Storage is switched off.
+  }
+}
+
+function rememberName(name: string): void {
+  try {
+    localStorage.setItem(nameKey, name.trim());
+  } catch {
+    // Typed again next time.
+  }
+}
+
+/** 128 bits. `crypto.randomUUID` is missing on plain HTTP, which is what a local network has. */
+function randomId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

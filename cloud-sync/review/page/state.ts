@@ -1,0 +1,184 @@
+import type { ErrorCode, HeldCases, QueueState, ReviewAnswer, ReviewCase } from "../../../protocol/index.ts";
+import type { AnswerTaken, ReviewNews, ReviewSession, Submit } from "../../../protocol/index.ts";
+
+/** What the review page knows. Plain data: the components draw it, the shell feeds it. */
+export interface PageState {
+  readonly screen: "starting" | "pairing" | "reviewing";
+  readonly pairing: { readonly code: string | null; readonly isBusy: boolean; readonly problem: string | null };
+  readonly session: ReviewSession | null;
+  /** Wall clock of the server minus that of this device. */
+  readonly skewMs: number;
+  /** Wall clock of this device at the last event. */
+  readonly nowMs: number;
+  readonly connection: Connection;
+  /** Cases that this reviewer holds; the first is shown, the second is loaded behind it. */
+  readonly cases: readonly ReviewCase[];
+  /** True until the first answer to "what is next?" has come. */
+  readonly isFirstClaim: boolean;
+  readonly queue: QueueState | null;
+  /** Since when the reviewer can see the case; null while its picture loads. */
+  readonly shownAtMs: number | null;
+  readonly pictures: Readonly<Record<string, "shown" | "missing">>;
+  readonly search: Search;
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+  /** The last answer, while it can be taken back. */
+  readonly toast: Toast | null;
+  /** Answers that the server has not taken yet, oldest first. */
+  readonly outbox: readonly Outgoing[];
+  /** Answers of this sitting, newest first, at most `recentMax`. */
+  readonly recent: readonly Recent[];
+  readonly answered: number;
+  readonly notice: Notice | null;
+  readonly isHelpOpen: boolean;
+  /** A command letter that may turn out to be the first of a word. */
+  readonly heldLetter: string | null;
+  /** Read aloud by screen readers. */
+  readonly announcement: string;
+  readonly heartbeatAtMs: number;
+}
+
+export interface Connection {
+  readonly isUp: boolean;
+  readonly attempts: number;
+  readonly retryAtMs: number;
+}
+
+export interface Search {
+  readonly isOpen: boolean;
+  readonly query: string;
+  readonly selected: number;
+}
+
+export interface Toast {
+  readonly answered: Outgoing;
+  readonly phase: "sending" | "undoable" | "undoing" | "waiting";
+  readonly undoUntilMs: number;
+  /** Undo was pressed before the server had the answer. */
+  readonly undoWanted: boolean;
+}
+
+export interface Outgoing {
+  readonly held: ReviewCase;
+  readonly submit: Submit;
+  readonly isSending: boolean;
+}
+
+export interface Recent {
+  readonly id: string;
+  readonly reviewId: string;
+  readonly text: string;
+  /** taken: the undo window is open; final: in the journal; delivered: the device has it. */
+  readonly phase: "unsent" | "taken" | "final" | "delivered";
+}
+
+export interface Notice {
+  readonly tone: "info" | "warn";
+  readonly text: string;
+}
+
+export type PageEvent =
+  | { readonly kind: "started"; readonly code: string | null }
+  | { readonly kind: "sessionFound"; readonly session: ReviewSession }
+  | { readonly kind: "sessionMissing" }
+  | { readonly kind: "pairPressed"; readonly pin: string; readonly name: string }
+  | { readonly kind: "pairRefused"; readonly problem: string }
+  | { readonly kind: "leavePressed" }
+  | { readonly kind: "claimed"; readonly held: HeldCases }
+  | { readonly kind: "news"; readonly news: ReviewNews }
+  | { readonly kind: "pictureShown"; readonly id: string }
+  | { readonly kind: "pictureMissing"; readonly id: string }
+  | { readonly kind: "answerPressed"; readonly answer: ReviewAnswer }
+  | { readonly kind: "digitPressed"; readonly digit: number }
+  | { readonly kind: "letterPressed"; readonly letter: string }
+  | { readonly kind: "letterSettled" }
+  | { readonly kind: "undoPressed" }
+  | { readonly kind: "searchOpened"; readonly query: string }
+  | { readonly kind: "searchTyped"; readonly query: string }
+  | { readonly kind: "searchMoved"; readonly by: 1 | -1 }
+  | { readonly kind: "searchPicked" }
+  | { readonly kind: "searchClosed" }
+  | { readonly kind: "labelsLoaded"; readonly task: string; readonly labels: readonly string[] }
+  | { readonly kind: "submitTaken"; readonly taken: AnswerTaken }
+  | { readonly kind: "submitRefused"; readonly reviewId: string; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "undone"; readonly id: string; readonly held: HeldCases }
+  | { readonly kind: "undoRefused"; readonly message: string }
+  | { readonly kind: "leaseRefused"; readonly id: string }
+  | { readonly kind: "connectionLost" }
+  | { readonly kind: "retryPressed" }
+  | { readonly kind: "helpToggled" }
+  | { readonly kind: "noticeClosed" }
+  | { readonly kind: "ticked" };
+
+/** What the world adds to each event. */
+export interface PageInputs {
+  readonly nowMs: number;
+  /** A fresh id, used if the event makes a review. */
+  readonly reviewId: string;
+}
+
+export type PageEffect =
+  | { readonly kind: "loadSession" }
+  | { readonly kind: "pair"; readonly pin: string; readonly name: string; readonly code: string | null }
+  | { readonly kind: "leave" }
+  | { readonly kind: "claim" }
+  | { readonly kind: "openStream" }
+  | { readonly kind: "closeStream" }
+  | { readonly kind: "loadLabels"; readonly task: string }
+  | { readonly kind: "submit"; readonly id: string; readonly submit: Submit }
+  | { readonly kind: "undo"; readonly id: string; readonly reviewId: string }
+  | { readonly kind: "heartbeat"; readonly id: string; readonly generation: number }
+  | { readonly kind: "settleLetter"; readonly afterMs: number };
+
+export interface PageStep {
+  readonly state: PageState;
+  readonly effects: readonly PageEffect[];
+}
+
+export const recentMax = 20;
+/** Nobody can judge a picture sooner than this: a key pressed earlier was meant for the case before. */
+export const exposureMsMin = 150;
+/** How long a command letter waits for a second one that makes it a word. */
+export const letterMs = 250;
+/** Cases held: the one shown and the one after it. */
+export const casesAhead = 2;
+
+export function firstPageState(nowMs: number): PageState {
+  return {
+    screen: "starting",
+    pairing: { code: null, isBusy: false, problem: null },
+    session: null,
+    skewMs: 0,
+    nowMs,
+    connection: { isUp: true, attempts: 0, retryAtMs: 0 },
+    cases: [],
+    isFirstClaim: true,
+    queue: null,
+    shownAtMs: null,
+    pictures: {},
+    search: closedSearch,
+    labels: {},
+    toast: null,
+    outbox: [],
+    recent: [],
+    answered: 0,
+    notice: null,
+    isHelpOpen: false,
+    heldLetter: null,
+    announcement: "",
+    heartbeatAtMs: nowMs,
+  };
+}
+
+export const closedSearch: Search = { isOpen: false, query: "", selected: 0 };
+
+export function step(state: PageState, ...effects: readonly PageEffect[]): PageStep {
+  return { state, effects };
+}
+
+export function withRecent(state: PageState, reviewId: string, phase: Recent["phase"] | null): PageState {
+  const recent = state.recent.flatMap((entry) => {
+    if (entry.reviewId !== reviewId) return [entry];
+    return phase === null ? [] : [{ ...entry, phase }];
+  });
+  return { ...state, recent };
+}

@@ -1,0 +1,91 @@
+import { HoldpointError, type Cancel, type ReviewNews, type Timers } from "../../protocol/index.ts";
+
+/** Server-sent events (HTML Standard, 9.2) for the review page, with a bound on streams and on what waits in one. */
+export interface Streams {
+  /** Answers a request with a stream of news. Throws HP_BUSY where `streamsMax` are open. */
+  open(reviewer: string, first: ReviewNews, listen: (listener: (news: ReviewNews) => void) => Cancel): Response;
+  closeAll(): void;
+}
+
+export const streamLimits = Object.freeze({
+  streamsMax: 64,
+  /** A reviewer's oldest stream ends where more are opened: tabs that were forgotten. */
+  streamsPerReviewerMax: 4,
+  /** News that a slow page has not taken; above it the stream ends and the page opens a new one. */
+  newsWaitingMax: 256,
+  /** A comment that often shows both sides that the other is there. */
+  aliveMs: 15_000,
+});
+
+interface Stream {
+  readonly reviewer: string;
+  end(): void;
+}
+
+export function createStreams(timers: Timers): Streams {
+  const streams = new Set<Stream>();
+
+  function open(
+    reviewer: string,
+    first: ReviewNews,
+    listen: (listener: (news: ReviewNews) => void) => Cancel,
+  ): Response {
+    const own = [...streams].filter((stream) => stream.reviewer === reviewer);
+    if (own.length >= streamLimits.streamsPerReviewerMax) own[0]?.end();
+    if (streams.size >= streamLimits.streamsMax) {
+      throw new HoldpointError("HP_BUSY", "too many review pages are open", { retryAfterMs: 30_000 });
+    }
+    let unlisten: Cancel = () => undefined;
+    let quiet: Cancel = () => undefined;
+    let stream: Stream | null = null;
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          const end = (): void => {
+            if (!stream || !streams.delete(stream)) return;
+            unlisten();
+            quiet();
+            controller.close();
+          };
+          const send = (text: string): void => {
+            if ((controller.desiredSize ?? 0) <= 0) end();
+            else controller.enqueue(encoder.encode(text));
+          };
+          const alive = (): void => {
+            quiet = timers.after(streamLimits.aliveMs, () => {
+              send(": alive\n\n");
+              if (stream && streams.has(stream)) alive();
+            });
+          };
+          stream = { reviewer, end };
+          streams.add(stream);
+          send(`retry: 1000\n${eventText(first)}`);
+          unlisten = listen((news) => send(eventText(news)));
+          alive();
+        },
+        cancel: () => {
+          if (stream) streams.delete(stream);
+          unlisten();
+          quiet();
+        },
+      },
+      new CountQueuingStrategy({ highWaterMark: streamLimits.newsWaitingMax }),
+    );
+    return new Response(body, {
+      headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" },
+    });
+  }
+
+  return {
+    open,
+    closeAll: () => {
+      for (const stream of [...streams]) stream.end();
+    },
+  };
+}
+
+const encoder = new TextEncoder();
+
+function eventText(news: ReviewNews): string {
+  return `event: ${news.kind}\ndata: ${JSON.stringify(news)}\n\n`;
+}
