@@ -77,15 +77,21 @@ function stubEngine(candidate: Candidate, options: StubModelsOptions): Engine {
     },
     overload: () => failure("overload", "too many inputs wait for the model", running),
   });
-  return { candidate, running, predict: (_id, input) => batcher.submit(input), retire: () => batcher.drained() };
+  return {
+    candidate,
+    running,
+    predict: (_id, input) => batcher.submit(input),
+    // Nothing is freed, so nothing need be waited for: an answer that hangs must not hang `close` as well.
+    retire: () => Promise.resolve(),
+  };
 }
 
-function predictionOf(
+async function predictionOf(
   answer: StubAnswer,
   by: RunningModel,
   batch: number,
   runMs: number,
-): PredictionResult | Promise<PredictionResult> {
+): Promise<PredictionResult> {
   const labels = by.labels.length;
   switch (answer.kind) {
     case "outputs": {

@@ -36,40 +36,51 @@ export interface HostParts {
   readonly logger: Logger;
 }
 
+interface Served {
+  readonly task: string;
+  readonly engine: Engine | null;
+  readonly problem: ModelState["problem"];
+}
+
+/** Read when asked: after a restart a model may run on another provider. */
+function statesOf(served: readonly Served[]): readonly ModelState[] {
+  return served.map(({ task, engine, problem }) => ({ task, running: engine?.running ?? null, problem }));
+}
+
 /** The part that every host shares: which engine serves which task, and how one set follows another without a gap. */
 export function hostOf(parts: HostParts): ModelHost {
   let engines: ReadonlyMap<string, Engine> = new Map();
-  let states: readonly ModelState[] = [];
+  let served: readonly Served[] = [];
   let closed = false;
   let turn: Promise<unknown> = Promise.resolve();
 
   const applyNow = async (wanted: readonly WantedModel[]): Promise<readonly ModelState[]> => {
-    if (closed) return states;
+    if (closed) return statesOf(served);
     const found = await Promise.all(wanted.map((one) => parts.find(one)));
     const candidates = found.flatMap((result) => (result.ok ? [result.value] : []));
     const brought = await parts.bringUp(candidates, engines);
     const next = new Map<string, Engine>();
-    states = wanted.map((one, i): ModelState => {
+    served = wanted.map((one, i): Served => {
       const candidate = found[i];
       if (!candidate) throw new RangeError("a wanted model was looked for");
       const result = candidate.ok ? brought[candidates.indexOf(candidate.value)] : candidate;
       if (!result) throw new RangeError("a candidate was brought up or refused");
       if (result.ok) {
         next.set(one.task, result.value);
-        return { task: one.task, running: result.value.running, problem: null };
+        return { task: one.task, engine: result.value, problem: null };
       }
       const { code, message, hint } = result.error;
       parts.logger.warn("model_refused", { task: one.task, code, message });
       const predecessor = engines.get(one.task);
       const kept = predecessor && stillWanted(predecessor.candidate, one) ? predecessor : null;
       if (kept) next.set(one.task, kept);
-      return { task: one.task, running: kept?.running ?? null, problem: { code, message, hint } };
+      return { task: one.task, engine: kept, problem: { code, message, hint } };
     });
     const gone = [...engines.values()].filter((engine) => ![...next.values()].includes(engine));
     engines = next;
     // Not awaited: the new set serves already, and a slow last batch must not hold the config change.
     for (const engine of gone) void engine.retire();
-    return states;
+    return statesOf(served);
   };
 
   return {
@@ -78,11 +89,11 @@ export function hostOf(parts: HostParts): ModelHost {
       turn = applied.catch((cause: unknown) => parts.logger.error("model_apply_failed", { cause }));
       return applied;
     },
-    states: () => states,
+    states: () => statesOf(served),
     predict: (task, id, input) => {
       const engine = engines.get(task);
       if (!engine || closed) {
-        const message = states.find((state) => state.task === task)?.problem?.message ?? `no model serves "${task}"`;
+        const message = served.find((one) => one.task === task)?.problem?.message ?? `no model serves "${task}"`;
         return Promise.resolve({ ok: false, reason: "no_model", message, by: null });
       }
       const ready = localFeatures(engine, input, parts.history);
