@@ -6,8 +6,10 @@ import {
   parseRequest,
   type AgentStatus,
   type Decision,
+  type DecisionRequest,
   type Encoding,
   type Logger,
+  type ObservedEvent,
 } from "../protocol/index.ts";
 import { type Engine } from "../sdk/index.ts";
 import { type Journal, type JournalCase } from "./journal/journal.ts";
@@ -35,10 +37,19 @@ export interface AgentServiceOptions {
   readonly logger: Logger;
   readonly status: () => Promise<AgentStatus>;
   /** Told of every observed event after its commit: the windows over events read them. */
-  readonly onEvent: (event: Parameters<Journal["observe"]>[1]) => void;
+  readonly onEvent: (event: ObservedEvent) => void;
+  /** Told when a device has acknowledged a revision. */
+  readonly onDelivered: (id: string, revision: number) => void;
 }
 
 const ownersMax = 16_384;
+
+type Refuse = (
+  message: DeviceMessage,
+  id: string | null,
+  error: HoldpointError,
+  encoding: Encoding,
+) => Extract<Taken, { kind: "refused" }>;
 
 /** The core as the doors see it: bytes in, durable facts out. */
 export function createAgentService(options: AgentServiceOptions): AgentService {
@@ -65,7 +76,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   // Who asked lately: a wait right after a request asks no database whose case it is.
   const owners = new RecentOwners();
 
-  const refuse = (message: DeviceMessage, id: string | null, error: HoldpointError, encoding: Encoding): Taken => {
+  const refuse: Refuse = (message, id, error, encoding) => {
     metrics.refused(message.transport, error.code);
     return { kind: "refused", id, error, encoding };
   };
@@ -80,11 +91,21 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
     }
   };
 
+  /** An event that was decided on is an event of its entity: the next window sees it, after a restart too. */
+  const remember = (device: string, { id, at, input }: DecisionRequest): void => {
+    if (input.kind !== "event") return;
+    const event: ObservedEvent = { v: 1, id, entity: input.entity, at, values: input.values };
+    options.onEvent(event);
+    journal.observe(device, event).catch((cause: unknown) => options.logger.warn("event_not_kept", { id, cause }));
+  };
+
   return {
     storeId: options.storeId,
     submit: async (message) => {
       const submitted = await submit(message, engine, refuse);
-      if (submitted.kind === "durable") owners.set(submitted.id, message.device);
+      if (submitted.kind !== "durable") return submitted.refusal;
+      owners.set(submitted.id, message.device);
+      if (!submitted.known) remember(message.device, submitted.request);
       return submitted;
     },
     outcome: async (message) => {
@@ -118,6 +139,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
       return rows.map((row) => ({ ...row, transport: "mqtt" as const }));
     },
     delivered: (device, id, revision) => {
+      options.onDelivered(id, revision);
       // A row that could not be cleared is sent once more after the next connect: a duplicate, never a gap.
       journal.delivered(device, id, revision).catch((cause: unknown) => {
         options.logger.warn("delivery_not_cleared", { device, id, revision, cause });
@@ -142,26 +164,22 @@ class RecentOwners {
   }
 }
 
-async function submit(
-  message: DeviceMessage,
-  engine: Engine<CaseOrigin>,
-  refuse: (message: DeviceMessage, id: string | null, error: HoldpointError, encoding: Encoding) => Taken,
-): Promise<Submitted> {
+type SubmitResult =
+  | (Extract<Submitted, { kind: "durable" }> & { readonly request: DecisionRequest })
+  | { readonly kind: "refused"; readonly refusal: Extract<Submitted, { kind: "refused" }> };
+
+async function submit(message: DeviceMessage, engine: Engine<CaseOrigin>, refuse: Refuse): Promise<SubmitResult> {
   const parsed = parseRequest(message.bytes);
-  if (!parsed.ok) return refusal(refuse(message, parsed.id, parsed.error, parsed.encoding));
+  if (!parsed.ok) return { kind: "refused", refusal: refuse(message, parsed.id, parsed.error, parsed.encoding) };
   const { value: request, encoding } = parsed;
   const { device, transport } = message;
   try {
     const submission = await engine.submit(request, { device, transport, encoding });
-    if (submission.kind === "durable") return { ...submission, id: request.id };
+    if (submission.kind === "durable") return { ...submission, id: request.id, request };
     const error = new HoldpointError("HP_CONFLICT", `the id ${request.id} was used for another request`);
-    return refusal(refuse(message, request.id, error, encoding));
+    return { kind: "refused", refusal: refuse(message, request.id, error, encoding) };
   } catch (cause) {
-    return refusal(refuse(message, request.id, HoldpointError.from(cause, "HP_JOURNAL"), encoding));
+    const error = HoldpointError.from(cause, "HP_JOURNAL");
+    return { kind: "refused", refusal: refuse(message, request.id, error, encoding) };
   }
-}
-
-function refusal(taken: Taken): Submitted {
-  if (taken.kind === "durable") throw new Error("a refusal was expected");
-  return taken;
 }

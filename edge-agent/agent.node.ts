@@ -1,25 +1,16 @@
-import { join } from "node:path";
-import { diffNeedsModels, type EffectiveConfig } from "../config/index.ts";
-import { watchConfig, type ConfigLayerFile, type ConfigWatch } from "../config/watcher.node.ts";
-import { type ModelHost } from "../models/index.ts";
-import { nodeModels, type NodeModelsOptions } from "../models/index.node.ts";
-import { HoldpointError, isFinal, type AgentStatus, type Decision, type Logger } from "../protocol/index.ts";
+import { type AgentStatus, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
-import { createPipeline, Engine, wantedModels, type Pipeline } from "../sdk/index.ts";
-import { createAgentService, type CaseOrigin } from "./agent-service.ts";
-import { startBroker, type BrokerTls, type RunningBroker } from "./broker/broker.node.ts";
-import { openDevices } from "./devices/devices.node.ts";
+import { createAgentService } from "./agent-service.ts";
+import { startBroker, type BrokerOptions, type RunningBroker } from "./broker/broker.node.ts";
+import { openCore, type AgentCore, type CoreOptions } from "./core.node.ts";
+import { openDeviceDirectory } from "./devices/directory.node.ts";
 import { startAgentHttp, type RunningAgentHttp } from "./http/http.node.ts";
-import { type Journal } from "./journal/journal.ts";
-import { agentSecret, openJournal } from "./journal/journal.node.ts";
-import { createAgentMetrics, type PrometheusMetrics } from "./metrics.node.ts";
-import { ProblemBoard } from "./problem-board.ts";
-import { ReviewClocks } from "./review-clocks.ts";
+import { agentSecret } from "./journal/agent-secret.node.ts";
+import { createAgentMetrics } from "./metrics.node.ts";
 import { createReviewSource } from "./review-source.ts";
-import { startReview, type RunningReview } from "./review/listener.node.ts";
+import { startReview, type ReviewListenerOptions, type RunningReview } from "./review/listener.node.ts";
 import { type AgentService } from "./service.ts";
-import { statusReport, type StatusFacts } from "./status-report.ts";
 
 export interface Listener {
   readonly host: string;
@@ -27,138 +18,163 @@ export interface Listener {
   readonly port: number;
 }
 
-export interface AgentOptions {
-  /** Journal, models, devices and secrets of this agent. Only one agent may use it. */
-  readonly dataDir: string;
-  /** Name of the agent on its status topic. */
-  readonly name: string;
-  /** Config layers, lowest first; later ones win. */
-  readonly configFiles: readonly ConfigLayerFile[];
-  readonly mqtt: (Listener & { readonly tls?: BrokerTls }) | null;
+export interface AgentOptions extends Omit<CoreOptions, "reviewer"> {
+  readonly mqtt: (Listener & Pick<BrokerOptions, "tls">) | null;
   readonly http: Listener | null;
   /** The review page's own listener; null: nobody in the store can be asked. */
-  readonly review: Listener | null;
-  readonly models: Omit<NodeModelsOptions, "registryDir" | "logger"> & { readonly registryDir?: string };
+  readonly review: (Listener & Pick<ReviewListenerOptions, "onPairing" | "policy">) | null;
   readonly logger: Logger;
 }
 
 export interface RunningAgent {
   readonly storeId: string;
-  readonly mqttPort: number | null;
+  readonly broker: RunningBroker | null;
   readonly http: RunningAgentHttp | null;
   readonly review: RunningReview | null;
   readonly service: AgentService;
-  /** From the call of `startAgent` to ready, milliseconds. */
+  /** From the call of `startAgent` to open doors, milliseconds. */
   readonly startedInMs: number;
   status(): Promise<AgentStatus>;
   /** Refuses new work, decides what is in flight, tells the devices, and gives the directory free. */
   close(): Promise<void>;
 }
 
-/** Cases in flight above which devices are told HP_BUSY: some seconds of work, and a bound on memory. */
-const inFlightMax = 8192;
-const waitersMax = 65_536;
-/** Cases that wait for a person and whose clocks are kept in memory. */
-const pendingMax = 1_000_000;
 /** After the last decision, time for the devices' acknowledgements. */
 const farewellMs = 300;
-
-/** Everything that the parts of a running agent share while it is put together. */
-interface Core {
-  readonly options: AgentOptions;
-  readonly journal: Journal;
-  readonly host: ModelHost;
-  readonly pipeline: Pipeline;
-  readonly engine: Engine<CaseOrigin>;
-  readonly problems: ProblemBoard;
-  readonly clocks: ReviewClocks;
-  readonly metrics: PrometheusMetrics;
-  readonly delivered: Set<(id: string, revision: number) => void>;
-  phase: StatusFacts["phase"];
-  statusChanged: () => void;
-}
 
 /**
  * Starts an agent and resolves when its doors are open.
  *
  * Errors: HP_LOCKED (another agent has the directory), HP_CONFIG, HP_PORT, HP_JOURNAL (a journal of a newer version).
+ *
+ * @example
+ * const agent = await startAgent({ dataDir: ".holdpoint", name: "box-1", configFiles, mqtt, http, review, models: {}, logger });
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const startedMs = systemClock.monotonicMs();
-  const core = await openCore(options);
-  const closers: (() => Promise<void>)[] = [];
+  const core = await openCore({ ...options, reviewer: options.review !== null });
+  const doors = new Doors(core, options);
   try {
-    const doors = await openDoors(core, closers);
-    core.phase = "running";
-    core.statusChanged();
-    const startedInMs = Math.round(systemClock.monotonicMs() - startedMs);
-    options.logger.info("ready", { store: core.pipeline.config().storeId, startedInMs });
-    return {
-      ...doors,
-      storeId: core.pipeline.config().storeId,
-      startedInMs,
-      status: () => statusOf(core),
-      close: () => closeAgent(core, closers),
-    };
+    await doors.open();
   } catch (cause) {
-    await closeAgent(core, closers);
+    await doors.close(0);
+    await core.close();
     throw cause;
   }
+  core.phase = "running";
+  core.onStatusChange();
+  const startedInMs = Math.round(systemClock.monotonicMs() - startedMs);
+  const { storeId } = core.pipeline.config();
+  options.logger.info("ready", { store: storeId, startedInMs, config: core.pipeline.config().revision });
+  let closing: Promise<void> | null = null;
+  return {
+    storeId,
+    broker: doors.broker,
+    http: doors.http,
+    review: doors.review,
+    service: doors.service,
+    startedInMs,
+    status: () => core.status(),
+    close: () => (closing ??= closeAgent(core, doors)),
+  };
 }
 
-async function openCore(options: AgentOptions): Promise<Core & { readonly watch: ConfigWatch }> {
-  const { dataDir, logger } = options;
-  let statusChanged = (): void => undefined;
-  const problems = new ProblemBoard(logger, () => statusChanged());
-  const secret = await agentSecret(dataDir, systemRandom);
-  // The journal first: it holds the directory's lock, so a second agent ends here and touches nothing.
-  const { journal, opened } = await openJournal({
-    dir: join(dataDir, "journal"),
-    clock: systemClock,
-    timers: systemTimers,
-    random: systemRandom,
-    hasher: nodeHasher,
-    secret,
-    logger,
-  });
-  if (opened.kind === "recovered") {
-    const message = `a damaged journal was set aside in ${opened.quarantined ?? "quarantine"}: ${opened.reason ?? ""}`;
-    problems.raise("journal", { code: "HP_JOURNAL", message });
+/** Drains first: the devices hear their decisions, then the doors close. */
+async function closeAgent(core: AgentCore, doors: Doors): Promise<void> {
+  core.phase = "draining";
+  core.onStatusChange();
+  await core.drain();
+  core.phase = "offline";
+  await doors.broker?.publishStatus();
+  await doors.close(farewellMs);
+  await core.close();
+  core.options.logger.info("closed");
+}
+
+/** What listens: opened in order, closed in reverse. */
+class Doors {
+  readonly service: AgentService;
+  broker: RunningBroker | null = null;
+  http: RunningAgentHttp | null = null;
+  review: RunningReview | null = null;
+  readonly #core: AgentCore;
+  readonly #options: AgentOptions;
+  readonly #metrics: ReturnType<typeof createAgentMetrics>;
+  readonly #deliveredListeners = new Set<(id: string, revision: number) => void>();
+  readonly #closers: ((graceMs: number) => Promise<void> | void)[] = [];
+
+  constructor(core: AgentCore, options: AgentOptions) {
+    this.#core = core;
+    this.#options = options;
+    this.#metrics = createAgentMetrics({ status: () => core.status(), storage: () => core.journal.storage() });
+    this.service = createAgentService({
+      storeId: core.pipeline.config().storeId,
+      engine: core.engine,
+      journal: core.journal,
+      metrics: this.#metrics,
+      logger: options.logger,
+      status: () => core.status(),
+      onEvent: (event) => core.events.add(event),
+      onDelivered: (id, revision) => {
+        for (const listener of this.#deliveredListeners) listener(id, revision);
+      },
+    });
   }
-  try {
-    const changes = new ConfigChanges();
-    const watch = await watchConfig({
-      layers: options.configFiles,
-      hasher: nodeHasher,
-      clock: systemClock,
-      timers: systemTimers,
-      logger,
-      onChange: (config) => changes.push(config),
-      onProblem: (error) => problems.raise("config", { code: error.code, message: error.message }),
-    });
-    const config = await journal.adoptConfig(watch.current());
-    const host = nodeModels({
-      ...options.models,
-      registryDir: options.models.registryDir ?? join(dataDir, "models"),
-      events: { recent: (entity, sinceMs) => journal.events(entity, sinceMs) },
-      logger,
-    })("child");
-    await host.apply(wantedModels(config));
-    const pipeline = createPipeline({
-      config,
+
+  async open(): Promise<void> {
+    const { mqtt, http, review, logger, dataDir, name } = this.#options;
+    const shared = { clock: systemClock, timers: systemTimers, logger };
+    const devices = await openDeviceDirectory({ ...shared, dir: dataDir });
+    this.#closers.push(() => devices.close());
+    const doors = { ...shared, service: this.service, devices, metrics: this.#metrics };
+    if (mqtt) {
+      const broker = await startBroker({ ...doors, ...mqtt, agentName: name });
+      this.broker = broker;
+      this.#closers.push((graceMs) => broker.close(graceMs));
+      this.#core.onStatusChange = () => void broker.publishStatus();
+    }
+    if (http) {
+      const server = await startAgentHttp({ ...doors, ...http });
+      this.http = server;
+      this.#closers.push((graceMs) => server.close(graceMs));
+    }
+    if (review) {
+      const page = await this.#openReview(review);
+      this.review = page;
+      this.#closers.push(() => page.close());
+    }
+  }
+
+  async close(graceMs: number): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close(graceMs);
+  }
+
+  #openReview(review: NonNullable<AgentOptions["review"]>): Promise<RunningReview> {
+    const { logger, dataDir } = this.#options;
+    const { journal, engine, pipeline, host } = this.#core;
+    const { storeId } = pipeline.config();
+    const source = createReviewSource({
+      storeId,
+      journal,
+      engine,
+      pipeline,
       host,
-      secret,
-      hasher: nodeHasher,
+      onDelivered: (listener) => {
+        this.#deliveredListeners.add(listener);
+        return () => this.#deliveredListeners.delete(listener);
+      },
+    });
+    return startReview({
+      ...review,
+      source,
+      storeName: storeId,
+      secret: agentSecret(dataDir, "review"),
       clock: systemClock,
       timers: systemTimers,
+      random: systemRandom,
+      hasher: nodeHasher,
+      logger,
+      onRefused: (error) => this.#metrics.refused("http", error.code),
     });
-    const core = { ...assemble(options, { journal, host, pipeline, problems }), watch };
-    statusChanged = () => core.statusChanged();
-    changes.follow((next) => adoptConfig(core, next));
-    await resume(core);
-    return core;
-  } catch (cause) {
-    await journal.close();
-    throw cause;
   }
 }

@@ -1,4 +1,4 @@
-import { type Cancel, type Decision, type Random, type Clock } from "../protocol/index.ts";
+import { type Cancel, type Decision } from "../protocol/index.ts";
 import { type ModelHost } from "../models/index.ts";
 import { type Engine, type Pipeline } from "../sdk/index.ts";
 import { type CaseOrigin } from "./agent-service.ts";
@@ -11,8 +11,6 @@ export interface ReviewSourceParts {
   readonly engine: Engine<CaseOrigin>;
   readonly pipeline: Pipeline;
   readonly host: ModelHost;
-  readonly clock: Clock;
-  readonly random: Random;
   /** Called when a device has acknowledged a revision. */
   readonly onDelivered: (listener: (id: string, revision: number) => void) => Cancel;
 }

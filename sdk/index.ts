@@ -32,3 +32,20 @@ export { reviewedRevision, settledRevision, type RevisionFallback, type Revision
 export { holds, matchingRule, type RuleFacts } from "./rules.ts";
 export { evidenceTopMax, type DecisionTrace, type Finding, type Scored } from "./trace.ts";
 export { type WaitOptions } from "./waiters.ts";
+export {
+  connect,
+  defaultPolicy,
+  memoryOutbox,
+  type Client,
+  type ClientLink,
+  type ClientPolicy,
+  type ClientRefusal,
+  type ClientStatus,
+  type ConnectOptions,
+  type MqttTls,
+  type ObserveOptions,
+  type Outbox,
+  type OutboxContents,
+  type OutboxItem,
+  type OutboxKind,
+} from "./client/index.ts";

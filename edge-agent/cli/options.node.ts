@@ -6,6 +6,14 @@ export function dataOption(): Option {
   return new Option("--data <dir>", "data directory of the agent").default(".holdpoint").env("HOLDPOINT_DATA");
 }
 
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+export function logLevelOption(level: LogLevel = "info"): Option {
+  return new Option("--log <level>", "least level that is logged, to stderr")
+    .choices(["debug", "info", "warn", "error", "silent"])
+    .default(level);
+}
+
 /** `250ms`, `20s`, `5m`, `2h` as milliseconds. */
 export function durationMs(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);

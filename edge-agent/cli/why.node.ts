@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { Command } from "commander";
 import { HoldpointError } from "../../protocol/index.ts";
 import { openJournalReadOnly } from "../journal/journal.node.ts";
@@ -14,7 +13,7 @@ export function whyCommand(): Command {
     .addOption(dataOption())
     .option("--json", "the whole case for machines")
     .action(async (id: string, options: { data: string; json?: boolean }) => {
-      const journal = await openJournalReadOnly(join(options.data, "journal"));
+      const journal = await openJournalReadOnly(options.data);
       try {
         const found = await journal.find(id);
         if (!found) throw new HoldpointError("HP_NOT_FOUND", `the journal in ${options.data} has no decision ${id}`);

@@ -1,0 +1,262 @@
+import { join } from "node:path";
+import { type EffectiveConfig } from "../config/index.ts";
+import { type LayerFile } from "../config/layer-files.node.ts";
+import { watchConfig, type ConfigWatch } from "../config/watcher.node.ts";
+import { type ModelHost } from "../models/index.ts";
+import { openModels, type OpenModelsOptions } from "../models/index.node.ts";
+import { canonicalJson, isFinal, type AgentStatus, type Decision, type Logger } from "../protocol/index.ts";
+import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
+import { nodeHasher } from "../protocol/platform/hash.node.ts";
+import { createPipeline, Engine, wantedModels, type Pipeline } from "../sdk/index.ts";
+import { type CaseOrigin } from "./agent-service.ts";
+import { EventMemory, withEvents } from "./event-memory.ts";
+import { type Journal } from "./journal/journal.ts";
+import { agentSecret } from "./journal/agent-secret.node.ts";
+import { openJournal } from "./journal/journal.node.ts";
+import { ProblemBoard } from "./problem-board.ts";
+import { ReviewClocks } from "./review-clocks.ts";
+import { statusReport, type StatusFacts } from "./status-report.ts";
+
+/** Cases in flight above which devices are told HP_BUSY: some seconds of work, and a bound on memory. */
+const inFlightMax = 8192;
+const waitersMax = 65_536;
+/** Cases that wait for a person and whose clocks are kept in memory. */
+const pendingMax = 1_000_000;
+/** Undecided cases that a restart takes up at a time. */
+const resumeBatch = 256;
+
+export interface CoreOptions {
+  readonly dataDir: string;
+  readonly name: string;
+  readonly configFiles: readonly LayerFile[];
+  readonly models: Omit<OpenModelsOptions, "registryDir" | "logger" | "history"> & { readonly registryDir?: string };
+  /** Whether people can be asked: the review page is served. */
+  readonly reviewer: boolean;
+  readonly logger: Logger;
+}
+
+/** The agent without its doors: journal, models, config and the engine between them. */
+export interface AgentCore {
+  readonly options: CoreOptions;
+  readonly journal: Journal;
+  readonly host: ModelHost;
+  readonly pipeline: Pipeline;
+  readonly engine: Engine<CaseOrigin>;
+  readonly events: EventMemory;
+  readonly problems: ProblemBoard;
+  /** Set by the doors: the status has changed and may be told. */
+  onStatusChange: () => void;
+  phase: StatusFacts["phase"];
+  status(): Promise<AgentStatus>;
+  /** Decides what is in flight. New requests are refused from the call on. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Errors: HP_LOCKED, HP_CONFIG, HP_JOURNAL (newer than this agent). What was opened is closed again then. */
+export async function openCore(options: CoreOptions): Promise<AgentCore> {
+  const { logger } = options;
+  const opening = deferred<Core>();
+  const problems = new ProblemBoard(logger, () => opening.value?.onStatusChange());
+  const watch = await watchConfig({
+    layers: options.configFiles,
+    clock: systemClock,
+    timers: systemTimers,
+    hasher: nodeHasher,
+    logger,
+    // A change that comes while the agent starts waits for it.
+    onChange: async (config) => (await opening.promise).adopt(config),
+    onProblem: ({ code, message }) => problems.raise("config", { code, message }),
+    onRecover: () => problems.clear("config"),
+  });
+  const undo: (() => Promise<void> | void)[] = [() => watch.close()];
+  try {
+    const core = await openAround({ options, problems, watch, undo });
+    opening.resolve(core);
+    return core;
+  } catch (cause) {
+    for (const close of undo.reverse()) await close();
+    throw cause;
+  }
+}
+
+interface Opening {
+  readonly options: CoreOptions;
+  readonly problems: ProblemBoard;
+  readonly watch: ConfigWatch;
+  /** What a failure closes again, last first. */
+  readonly undo: (() => Promise<void> | void)[];
+}
+
+async function openAround({ options, problems, watch, undo }: Opening): Promise<Core> {
+  const { logger, dataDir } = options;
+  // The journal before anything writes: it holds the directory's lock, so a second agent ends here.
+  const { journal, opened } = await openJournal({
+    dir: dataDir,
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    logger,
+    retention: watch.current.retention,
+  });
+  undo.push(() => journal.close());
+  if (opened.kind === "recovered") {
+    const message = `a damaged journal was set aside in ${opened.quarantined ?? "quarantine"}: ${opened.reason ?? ""}`;
+    problems.raise("journal", { code: "HP_JOURNAL", message });
+  }
+  const events = new EventMemory({ clock: systemClock, load: (...query) => journal.events(...query) });
+  const models = openModels({
+    ...options.models,
+    registryDir: options.models.registryDir ?? join(dataDir, "models"),
+    history: events,
+    logger,
+  });
+  const host = withEvents(models, events);
+  undo.push(() => host.close());
+  const config = await journal.adoptConfig(watch.current);
+  await host.apply(wantedModels(config));
+  const core = new Core({ options, journal, host, events, problems, watch, config });
+  await core.resume();
+  return core;
+}
+
+function deferred<T>(): { readonly promise: Promise<T>; value: T | null; resolve: (value: T) => void } {
+  let settle: (value: T) => void = () => undefined;
+  const made = {
+    promise: new Promise<T>((resolve) => (settle = resolve)),
+    value: null as T | null,
+    resolve: (value: T): void => {
+      made.value = value;
+      settle(value);
+    },
+  };
+  return made;
+}
+
+interface CoreParts {
+  readonly options: CoreOptions;
+  readonly journal: Journal;
+  readonly host: ModelHost;
+  readonly events: EventMemory;
+  readonly problems: ProblemBoard;
+  readonly watch: ConfigWatch;
+  readonly config: EffectiveConfig;
+}
+
+class Core implements AgentCore {
+  readonly options: CoreOptions;
+  readonly journal: Journal;
+  readonly host: ModelHost;
+  readonly pipeline: Pipeline;
+  readonly engine: Engine<CaseOrigin>;
+  readonly events: EventMemory;
+  readonly problems: ProblemBoard;
+  phase: StatusFacts["phase"] = "starting";
+  onStatusChange: () => void = () => undefined;
+  readonly #watch: ConfigWatch;
+  readonly #clocks: ReviewClocks;
+
+  constructor(parts: CoreParts) {
+    const { journal, host, options } = parts;
+    this.options = options;
+    this.journal = journal;
+    this.host = host;
+    this.events = parts.events;
+    this.problems = parts.problems;
+    this.#watch = parts.watch;
+    const shared = { hasher: nodeHasher, clock: systemClock, timers: systemTimers };
+    this.pipeline = createPipeline({
+      ...shared,
+      config: parts.config,
+      host,
+      secret: agentSecret(options.dataDir, "audit"),
+    });
+    this.engine = new Engine<CaseOrigin>({
+      ...shared,
+      store: journal,
+      pipeline: this.pipeline,
+      logger: options.logger,
+      reviewer: () => options.reviewer,
+      storage: () => !journal.storage().budgetFull,
+      configOf: (digest) => journal.config(digest),
+      inFlightMax,
+      waitersMax,
+    });
+    this.#clocks = new ReviewClocks(systemClock, systemTimers, (id) => this.engine.expire(id));
+    this.engine.onRevision((decision) => this.#keepClock(decision));
+    journal.onStorage(({ problem }) => {
+      if (problem) this.problems.raise("storage", problem);
+      else this.problems.clear("storage");
+      this.onStatusChange();
+    });
+  }
+
+  /** Takes up what a restart left: cases without a decision, and the clocks of those that wait for a person. */
+  async resume(): Promise<void> {
+    const { journal, engine } = this;
+    for (const waiting of await journal.pending(pendingMax)) this.#clocks.start(waiting.id, waiting.reviewLeftMs ?? 0);
+    let afterId: string | undefined;
+    for (;;) {
+      const undecided = await journal.undecided(resumeBatch, afterId);
+      for (const { id, request, device, transport, encoding } of undecided) {
+        const input = await journal.input(id);
+        // An input that is gone by now leaves the empty one of the header: the model refuses it, and people are asked.
+        engine.resume({ ...request, input: input ?? request.input }, { device, transport, encoding });
+      }
+      afterId = undecided.at(-1)?.id;
+      if (undecided.length < resumeBatch) return;
+    }
+  }
+
+  /** Puts a changed config in force: numbered, its models warm, then both at once. */
+  async adopt(config: EffectiveConfig): Promise<void> {
+    const before = this.pipeline.config();
+    const numbered = await this.journal.adoptConfig(config);
+    const wanted = wantedModels(numbered);
+    // A changed gate threshold does not touch the models.
+    if (canonicalJson(wanted) !== canonicalJson(wantedModels(before))) await this.host.apply(wanted);
+    this.pipeline.adopt(numbered);
+    this.options.logger.info("config_adopted", { revision: numbered.revision, digest: numbered.digest });
+    this.onStatusChange();
+  }
+
+  async status(): Promise<AgentStatus> {
+    const { pipeline, host, engine, options } = this;
+    const { revision, digest, storeId, tasks } = pipeline.config();
+    const unusable = Object.values(tasks).flatMap(({ task, modelProblem }) =>
+      modelProblem ? [{ code: modelProblem.code, message: `${task}: ${modelProblem.message}` }] : [],
+    );
+    const facts: StatusFacts = {
+      agent: options.name,
+      store: storeId,
+      phase: this.phase,
+      problems: [...this.problems.list(), ...host.problems(), ...unusable],
+      models: host.states(),
+      inFlight: engine.inFlight(),
+      storage: this.journal.storage(),
+      hub: false,
+      config: { revision, digest },
+    };
+    return Promise.resolve(statusReport(facts, systemClock));
+  }
+
+  drain(): Promise<void> {
+    return this.engine.drain();
+  }
+
+  async close(): Promise<void> {
+    this.#watch.close();
+    this.#clocks.close();
+    await this.host.close();
+    await this.journal.close();
+  }
+
+  #keepClock(decision: Decision): void {
+    const policy = this.pipeline.policy(decision.task);
+    if (isFinal(decision)) this.#clocks.stop(decision.id);
+    else {
+      const patienceMs = policy?.reviewWithinMs ?? 0;
+      this.#clocks.start(decision.id, Math.min(patienceMs, this.pipeline.config().retention.unansweredMaxMs));
+    }
+  }
+}
