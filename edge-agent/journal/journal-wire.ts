@@ -83,7 +83,7 @@ export type StopOp = readonly [op: "stop"];
 export type TickOp = readonly [op: "tick"];
 
 /** What an operation left: 0 for the usual, quick answer; else data, or an OpFailure. */
-export type OpResult = 0 | string | number | boolean | null | readonly unknown[] | OpFailure;
+export type OpResult = string | number | boolean | null | readonly unknown[] | OpFailure;
 
 export interface OpFailure {
   readonly code: ErrorCode;

@@ -145,9 +145,13 @@ export class JournalWriter {
       return this.#transact(() => this.#apply(op, bytes));
     } catch (error) {
       this.#fail(error);
-      if (this.#full !== null || this.#broken !== null) return this.#refusal();
+      if (!this.#wellNow()) return this.#refusal();
       return failure("HP_JOURNAL", `the journal refused "${op[0]}": ${text(error)}`);
     }
+  }
+
+  #wellNow(): boolean {
+    return this.#full === null && this.#broken === null;
   }
 
   /** Runs the body in a transaction; on an error everything, totals included, is as it was before. */
