@@ -53,7 +53,9 @@ export function mergeLayers(higher: Layered, lower: Layered): Layered {
   const entries = new Map(higher.entries);
   const ignored = [...higher.ignored];
   const free = [...lower.entries].filter(([, entry]) => {
-    const lock = higher.locks.find((each) => covers(each.segments, lockable(entry.segments)));
+    // A lock on a value does not unmake the task that it is about; one on a whole section does.
+    const locks = isDeclaration(entry) ? higher.locks.filter(({ segments }) => segments.length === 1) : higher.locks;
+    const lock = locks.find(({ segments }) => covers(segments, lockable(entry.segments)));
     if (lock !== undefined && !isDeclaration(entry)) ignored.push({ entry, lock });
     return lock === undefined;
   });
@@ -86,10 +88,10 @@ export function lockFaults({ file, values, placeOf }: LayerDocument): readonly C
   return (values.locked ?? []).flatMap((text, index) => {
     const segments = keySegments(text);
     if (segments !== null && segments[0] !== "locked" && knows(layerSchema, segments)) return [];
-    const known = keysAt(layerSchema, segments?.slice(0, -1) ?? []).filter((name) => name !== "locked");
-    const last = segments?.at(-1) ?? text;
-    const near = nearest(last, known.length > 0 ? known : keysAt(layerSchema, []));
-    const message = `no key is called ${JSON.stringify(text)}; the nearest to "${last}" is "${near ?? ""}"`;
+    const wrong = segments?.findIndex((_, at) => !knows(layerSchema, segments.slice(0, at + 1))) ?? 0;
+    const known = keysAt(layerSchema, segments?.slice(0, Math.max(0, wrong)) ?? []).filter((name) => name !== "locked");
+    const near = nearest(segments?.[wrong] ?? text, known) ?? "";
+    const message = `no key is called ${JSON.stringify(text)}; the nearest to its wrong part is "${near}"`;
     return [{ file, ...placeOf(["locked", index]), key: `locked[${index}]`, message, hint: mendHint }];
   });
 }
@@ -120,7 +122,7 @@ export function taskNames({ entries }: Layered): readonly string[] {
 }
 
 /** A task that is named without saying anything about it is an entry as well; its last segment is empty. */
-export function isDeclaration({ segments }: ConfigEntry): boolean {
+function isDeclaration({ segments }: ConfigEntry): boolean {
   return segments.at(-1) === "";
 }
 

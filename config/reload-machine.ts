@@ -51,6 +51,9 @@ export const settleMs = 50;
 /** A file that never rests is read after this long nevertheless. */
 export const settleMsMax = 500;
 
+/** After an application that failed. */
+export const retryMs = 5000;
+
 export function startReload(digest: string): ReloadState {
   return { phase: { kind: "idle" }, digest, problem: null };
 }
@@ -108,7 +111,7 @@ function whileApplying(
       return rest(next, phase.dirty, event.nowMs, state.problem === null ? [] : [{ kind: "recover" }]);
     }
     case "apply_failed":
-      return fail(state, event.problem, phase.dirty, event.nowMs);
+      return retry(state, event.problem, event.nowMs);
     case "settled":
     case "read_ok":
     case "read_failed":
@@ -119,6 +122,13 @@ function whileApplying(
 function fail(state: ReloadState, problem: string, dirty: boolean, nowMs: number): ReloadStep {
   const told = state.problem === problem;
   return rest({ ...state, problem }, dirty, nowMs, told ? [] : [{ kind: "report", problem }]);
+}
+
+/** The files are good, so no change of them need come: what kept the config out is tried again. */
+function retry(state: ReloadState, problem: string, nowMs: number): ReloadStep {
+  const { effects } = fail(state, problem, false, nowMs);
+  const next: ReloadState = { ...state, problem, phase: { kind: "settling", sinceMs: nowMs } };
+  return { state: next, effects: [...effects, { kind: "settle", delayMs: retryMs }] };
 }
 
 /** Done with one round; goes on to the next where something changed meanwhile. */

@@ -1,5 +1,6 @@
 import { type z } from "zod";
 import { mendHint } from "./fault.ts";
+import { keyText } from "./key-path.ts";
 import { editDistance, nearest } from "./nearest.ts";
 import { keyRows } from "./key-table.ts";
 import { alternatives, keysAt, metaOf, schemasAt, unionMembers, wordsAt, type Schema } from "./schema-walk.ts";
@@ -27,7 +28,10 @@ interface Reading {
 
 /** Turns the schema's issues into faults, in the order in which the schema found them. */
 export function schemaFaults(issues: readonly Issue[], schema: Schema, data: unknown): readonly SchemaFault[] {
-  return issues.flatMap((issue) => faultsOf(issue, { root: schema, data, member: schema, base: [] }));
+  const faults = issues.flatMap((issue) => faultsOf(issue, { root: schema, data, member: schema, base: [] }));
+  const misspelt = new Set(faults.filter(({ atKey }) => atKey).map(({ path }) => keyText(path.slice(0, -1))));
+  // What is missing beside an unknown key is most often that very key, misspelt: one line about it is enough.
+  return faults.filter(({ path, atKey }) => atKey || !misspelt.has(keyText(path)));
 }
 
 function faultsOf(issue: Issue, reading: Reading): readonly SchemaFault[] {
@@ -93,9 +97,7 @@ interface Member {
 function unionFaults(issue: Issue & { code: "invalid_union" }, path: Path, reading: Reading): readonly SchemaFault[] {
   const best = likeliest(issue, path, reading);
   if (best === null) return [wrongType(path, reading)];
-  const unknown = best.issues.filter(({ code }) => code === "unrecognized_keys");
-  // A missing key beside an unknown one is most often the same key, misspelt: one line about it is enough.
-  return (unknown.length > 0 ? unknown : best.issues).flatMap((inner) => faultsOf(inner, best.reading));
+  return best.issues.flatMap((inner) => faultsOf(inner, best.reading));
 }
 
 function likeliest(issue: Issue & { code: "invalid_union" }, path: Path, reading: Reading): Member | null {

@@ -1,4 +1,14 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Node,
+  type Pair,
+  type YAMLError,
+} from "yaml";
 import { limits } from "../protocol/index.ts";
 import { faulty, mendHint, type ConfigFault, type Faulty } from "./fault.ts";
 import { keyText } from "./key-path.ts";
@@ -78,9 +88,9 @@ class Reader {
       stringKeys: true,
       merge: false,
     };
-    const document = parseDocument(text, { ...options, logLevel: "silent" });
+    const document = parseDocument(text, { ...options, logLevel: "error" });
     for (const problem of [...document.errors, ...document.warnings].slice(0, faultsMax)) {
-      this.fault(this.#placeAt(problem.pos[0]), "", plainSentence(problem.message), mendHint);
+      this.fault(this.#placeAt(problem.pos[0]), "", plainSentence(problem), mendHint);
     }
     if (this.faults.length > 0) return { ok: false };
     if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
@@ -159,6 +169,7 @@ class Reader {
 }
 
 /** The library's message without its place, which stands in front of it already. */
-function plainSentence(message: string): string {
+function plainSentence({ code, message }: YAMLError): string {
+  if (code === "MULTIPLE_DOCS") return "a second document begins here; a layer is one document";
   return (message.split("\n")[0] ?? message).replace(/\s+at line \d+, column \d+:?$/, "");
 }

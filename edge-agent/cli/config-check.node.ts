@@ -1,0 +1,120 @@
+import { Command } from "commander";
+import {
+  conditionRows,
+  faultText,
+  flatConfig,
+  keyRows,
+  keyTableMarkdown,
+  resolveConfig,
+  type LayerName,
+  type Origin,
+  type Resolved,
+} from "../../config/index.ts";
+import { readLayers, type LayerFile } from "../../config/layer-files.node.ts";
+import { HoldpointError } from "../../protocol/index.ts";
+import { nodeHasher } from "../../protocol/platform/hash.node.ts";
+
+interface CheckOptions extends Partial<Record<LayerName, string>> {
+  readonly json?: boolean;
+}
+
+interface Check {
+  readonly file: string;
+  readonly resolved: Resolved;
+}
+
+/** The group `holdpoint config`: `check` and `keys`. Exit code 0 for good configs, 2 for bad ones. */
+export function configCheckCommand(): Command {
+  const group = new Command("config").description("look at store configs");
+  group
+    .command("check")
+    .description("check store configs: show the effective config, where each value came from, and warnings")
+    .argument("[file...]", "store configs; each is checked by itself, together with the layers given by flags")
+    .option("--fleet <file>", "the fleet's layer, below all others")
+    .option("--region <file>", "the region's layer")
+    .option("--store <file>", "the store's layer, instead of a file argument")
+    .option("--device <file>", "the device's layer, above all others")
+    .option("--json", "print JSON for machines")
+    .action(async (files: readonly string[], options: CheckOptions) => {
+      const checks = await checkAll(files, options);
+      process.stdout.write(options.json === true ? `${JSON.stringify(jsonOf(checks))}\n` : "");
+      if (options.json !== true) for (const check of checks) print(check);
+      if (checks.some(({ resolved }) => !resolved.ok)) process.exitCode = 2;
+    });
+  group
+    .command("keys")
+    .description("list every key of a store config with its default, as Markdown")
+    .option("--json", "print JSON for machines")
+    .action(({ json }: { readonly json?: boolean }) => {
+      const tables = [keyRows(), conditionRows()] as const;
+      const text =
+        json === true
+          ? JSON.stringify({ keys: tables[0], conditions: tables[1] })
+          : tables.map(keyTableMarkdown).join("\n\n");
+      process.stdout.write(`${text}\n`);
+    });
+  return group;
+}
+
+async function checkAll(files: readonly string[], options: CheckOptions): Promise<readonly Check[]> {
+  const around = (["fleet", "region", "store", "device"] as const).flatMap((layer): LayerFile[] => {
+    const path = options[layer];
+    return path === undefined ? [] : [{ layer, path }];
+  });
+  if (files.length > 0 && options.store !== undefined) {
+    throw new HoldpointError("HP_USAGE", "give the store's layer as an argument or by --store, not both");
+  }
+  if (files.length === 0 && around.length === 0) {
+    throw new HoldpointError("HP_USAGE", "name a config file", {
+      hint: "For instance: holdpoint config check store.yaml",
+    });
+  }
+  const stacks =
+    files.length === 0 ? [around] : files.map((path): LayerFile[] => [...around, { layer: "store", path }]);
+  const checks: Check[] = [];
+  for (const stack of stacks) {
+    const texts = await readLayers(stack);
+    const resolved = texts.ok ? resolveConfig(texts.layers, nodeHasher) : texts;
+    checks.push({ file: stack.at(-1)?.path ?? "", resolved });
+  }
+  return checks;
+}
+
+function print({ file, resolved }: Check): void {
+  if (!resolved.ok) {
+    const lines = resolved.faults.map((fault) => `${faultText(fault)}\n  hint: ${fault.hint}\n`);
+    process.stderr.write(`${lines.join("")}${resolved.error.code}: ${file} is not in order\n`);
+    return;
+  }
+  const { config, warnings, provenance } = resolved.value;
+  const rows = [...flatConfig(config).values()].map(({ key, value }) => ({
+    text: `${key}: ${flowText(value)}`,
+    from: provenance.get(key),
+  }));
+  const width = Math.min(72, Math.max(...rows.map(({ text }) => text.length)));
+  process.stdout.write(`# ${file}: in order, ${config.digest}\n`);
+  for (const { text, from } of rows) process.stdout.write(`${text.padEnd(width)}  # ${originText(from)}\n`);
+  for (const { message, hint } of warnings) process.stdout.write(`warning: ${message}\n  hint: ${hint}\n`);
+}
+
+function originText(origin: Origin | undefined): string {
+  if (origin === undefined || origin.file === null) return "default";
+  return `${origin.layer} ${origin.file}:${origin.line ?? 1}`;
+}
+
+/** Plain text as it is, everything else as JSON, which YAML reads as well. */
+function flowText(value: unknown): string {
+  return typeof value === "string" && /^[\w./@^ -]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+function jsonOf(checks: readonly Check[]): object {
+  const each = checks.map(({ file, resolved }) => {
+    if (!resolved.ok) {
+      const { code, message, hint } = resolved.error;
+      return { file, ok: false, error: { code, message, hint }, faults: resolved.faults };
+    }
+    const { config, warnings, provenance } = resolved.value;
+    return { file, ok: true, config, warnings, provenance: Object.fromEntries(provenance) };
+  });
+  return { ok: each.every(({ ok }) => ok), checks: each };
+}
