@@ -49,6 +49,17 @@ export const decodePicture: DecodePicture = async (bytes, encoding) => {
   }
 };
 
+/** Draws our own SVG as a picture, for the demo. Never for input: a device may not send SVG. Errors: HP_RUNTIME_MISSING. */
+export async function rasterise(
+  svg: string,
+  as: { readonly encoding: "jpeg"; readonly quality: number } | { readonly encoding: "png" },
+): Promise<Result<Uint8Array>> {
+  const loaded = await (loading ??= loadSharp());
+  if (!loaded.ok) return loaded;
+  const drawing = loaded.value(new TextEncoder().encode(svg));
+  return ok(await (as.encoding === "png" ? drawing.png() : drawing.jpeg({ quality: as.quality })).toBuffer());
+}
+
 /** Pictures that may be decoded beside each other: libuv has four threads, the model needs one core. */
 export const decodesAtOnceMax = Math.max(1, Math.min(4, availableParallelism()));
 
