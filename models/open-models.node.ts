@@ -2,6 +2,7 @@ import { ok, type Clock, type Logger, type Result, type Timers } from "../protoc
 import { systemClock, systemTimers } from "../protocol/platform/clock.node.ts";
 import { decodePicture, decodesAtOnceMax } from "./features/decode.node.ts";
 import { type EventHistory } from "./features/windows.ts";
+import { goldenRows } from "./golden.ts";
 import { type Manifest } from "./manifest.ts";
 import { type ModelHost, type WantedModel } from "./prediction.ts";
 import { openRegistry, type ModelRegistry, type ProveModel } from "./registry.node.ts";
@@ -99,3 +100,74 @@ export const proveModel: ProveModel = async (bytes: Uint8Array, manifest: Manife
   await model.release();
   return model.batchMax;
 };
+
+/** What the model answers here to the golden input of a seed: raw, float32, shape [outputs]. Errors: HP_MODEL_LOAD. */
+export async function goldenOutput(bytes: Uint8Array, manifest: Manifest, seed: number): Promise<Float32Array> {
+  const session = await onnxruntimeNode.load(bytes, manifest, { providers: ["cpu"], intraOpThreads: 1 });
+  try {
+    return await session.run(goldenRows(manifest, seed), 1);
+  } finally {
+    await session.release();
+  }
+}
+
+export interface ImportModelOptions {
+  readonly registryDir: string;
+  /** Make it the active version at once. Default: it is staged. */
+  readonly activate?: boolean;
+}
+
+/**
+ * Imports a folder, a manifest or an .onnx file with a manifest beside it, after proving it here.
+ * Errors: those of `ModelRegistry.import` and `.activate`.
+ */
+export async function importModel(
+  from: string,
+  options: ImportModelOptions,
+): Promise<Result<{ readonly manifest: Manifest; readonly batchProven: number }>> {
+  const registry = openRegistry(options.registryDir);
+  const imported = await registry.import(from, proveModel);
+  if (!imported.ok || options.activate !== true) return imported;
+  const { name, version } = imported.value.manifest;
+  const activated = await registry.activate(`${name}@${version}`);
+  return activated.ok ? imported : activated;
+}
+
+export interface ModelOfDigestOptions {
+  readonly registryDir: string;
+  /** Digest of the model file. */
+  readonly digest: string;
+  readonly task: string;
+  /** Name and version that were recorded: two versions may share a file and differ in calibration. */
+  readonly reference?: { readonly name: string; readonly version: string };
+  /** Rows of the batch that the recorded run had; sums come out bit for bit only in a batch of the same size. */
+  readonly batch?: number | null;
+}
+
+/** A host that serves one recorded model for one task, in this process, or null where the registry no longer has it. */
+export async function modelOfDigest(options: ModelOfDigestOptions): Promise<ModelHost | null> {
+  const { registryDir, digest, task, reference, batch } = options;
+  const entries = await openRegistry(registryDir).list();
+  const known = entries.flatMap(({ name, versions }) => versions.map((one) => ({ name, ...one })));
+  const same = known.filter(({ modelDigest }) => modelDigest === digest);
+  const exact = same.find(({ name, version }) => name === reference?.name && version === reference.version);
+  const found = exact ?? same.at(-1);
+  if (!found) return null;
+  const host = openModels({ registryDir, isolation: "inline" });
+  const source = { kind: "registry", spec: `${found.name}@${found.version}` } as const;
+  const [state] = await host.apply([{ task, source, batchSize: Math.max(1, batch ?? 1) }]);
+  if (!state?.running) {
+    await host.close();
+    return null;
+  }
+  const rows = Math.min(state.running.batchMax, Math.max(1, batch ?? 1));
+  return {
+    ...host,
+    predict: async (asked, id, input) => {
+      const results = await Promise.all(Array.from({ length: rows }, () => host.predict(asked, id, input)));
+      const [first] = results;
+      if (!first) throw new RangeError("a batch has a row");
+      return first;
+    },
+  };
+}

@@ -103,6 +103,21 @@ function sessionOf(
   };
 }
 
+/** What a file says of itself. Errors: HP_MODEL_LOAD. */
+export async function inspectOnnx(
+  onnxruntime: Onnxruntime,
+  model: Uint8Array,
+): Promise<{ readonly inputs: readonly TensorInfo[]; readonly outputs: readonly TensorInfo[] }> {
+  try {
+    const session = await onnxruntime.InferenceSession.create(model, { logSeverityLevel: 4 });
+    const found = { inputs: session.inputMetadata.map(infoOf), outputs: session.outputMetadata.map(infoOf) };
+    await session.release();
+    return found;
+  } catch (cause) {
+    throw new HoldpointError("HP_MODEL_LOAD", `the model cannot be loaded: ${firstLine(cause)}`, { cause });
+  }
+}
+
 function infoOf(metadata: OnnxMetadata): TensorInfo {
   return {
     name: metadata.name,

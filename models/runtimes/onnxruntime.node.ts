@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { HoldpointError } from "../../protocol/index.ts";
-import { openOnnxSession, type Onnxruntime } from "./onnx-session.ts";
-import { type Runtime } from "./runtime.ts";
+import { inspectOnnx, openOnnxSession, type Onnxruntime } from "./onnx-session.ts";
+import { type Runtime, type TensorInfo } from "./runtime.ts";
 
 /**
  * onnxruntime in this process. `run` and `create` block the calling thread, which is why the hosts put this into a child
@@ -26,6 +26,14 @@ export const onnxruntimeNode: Runtime = Object.freeze({
     });
   },
 } satisfies Runtime);
+
+/** Inputs and outputs of a model file, for `holdpoint model init`. Errors: HP_RUNTIME_MISSING, HP_MODEL_LOAD. */
+export async function inspectModel(
+  model: Uint8Array,
+): Promise<{ readonly inputs: readonly TensorInfo[]; readonly outputs: readonly TensorInfo[] }> {
+  const { onnxruntime } = await loadOnnxruntime();
+  return inspectOnnx(onnxruntime, model);
+}
 
 interface Loaded {
   readonly onnxruntime: Onnxruntime;
