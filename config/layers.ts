@@ -108,7 +108,7 @@ export function lockWarnings(layered: Layered): readonly ConfigWarning[] {
   });
 }
 
-export function placeText({ layer, file, line }: Origin): string {
+function placeText({ layer, file, line }: Origin): string {
   return file === null ? layer : `${file}:${line ?? 1} (${layer})`;
 }
 

@@ -4,7 +4,7 @@ import { type Condition, type Rule } from "./policy.ts";
 
 /** Rules as YAML spells them: `name`, `when` (Amazon A2I's conditions), `then`. */
 
-export const rulesMax = 128;
+const rulesMax = 128;
 const conditionsMax = 64;
 
 const text = z.string().min(1).max(limits.textCharsMax);

@@ -14,6 +14,9 @@ export interface SchemaFault {
   readonly hint: string;
 }
 
+/** Of a thousand faults the first ones are shown; comparing every key with every known one would only take time. */
+const issuesMax = 100;
+
 type Issue = z.core.$ZodIssue;
 type Path = readonly (string | number)[];
 
@@ -28,7 +31,9 @@ interface Reading {
 
 /** Turns the schema's issues into faults, in the order in which the schema found them. */
 export function schemaFaults(issues: readonly Issue[], schema: Schema, data: unknown): readonly SchemaFault[] {
-  const faults = issues.flatMap((issue) => faultsOf(issue, { root: schema, data, member: schema, base: [] }));
+  const faults = issues
+    .slice(0, issuesMax)
+    .flatMap((issue) => faultsOf(issue, { root: schema, data, member: schema, base: [] }));
   const misspelt = new Set(faults.filter(({ atKey }) => atKey).map(({ path }) => keyText(path.slice(0, -1))));
   // What is missing beside an unknown key is most often that very key, misspelt: one line about it is enough.
   return faults.filter(({ path, atKey }) => atKey || !misspelt.has(keyText(path)));
@@ -60,7 +65,7 @@ function faultsOf(issue: Issue, reading: Reading): readonly SchemaFault[] {
 }
 
 function unknownKeys(names: readonly string[], below: Path, path: Path, reading: Reading): readonly SchemaFault[] {
-  const given = Object.keys(valueAt(reading.data, path) ?? {});
+  const given = Object.keys(valueAt(reading.data, path) ?? {}).slice(0, issuesMax);
   const shapes = schemasAt(reading.member, below)
     .flatMap(alternatives)
     .map((schema) => keysAt(schema, []))
@@ -73,7 +78,7 @@ function unknownKeys(names: readonly string[], below: Path, path: Path, reading:
     unknown: names,
     cost: Infinity,
   });
-  const unknown = best.unknown.length > 0 ? best.unknown : names;
+  const unknown = (best.unknown.length > 0 ? best.unknown : names).slice(0, issuesMax);
   return unknown.map((name) => unknownKey(name, path, best.known, reading));
 }
 
@@ -97,7 +102,7 @@ interface Member {
 function unionFaults(issue: Issue & { code: "invalid_union" }, path: Path, reading: Reading): readonly SchemaFault[] {
   const best = likeliest(issue, path, reading);
   if (best === null) return [wrongType(path, reading)];
-  return best.issues.flatMap((inner) => faultsOf(inner, best.reading));
+  return best.issues.slice(0, issuesMax).flatMap((inner) => faultsOf(inner, best.reading));
 }
 
 function likeliest(issue: Issue & { code: "invalid_union" }, path: Path, reading: Reading): Member | null {
@@ -116,7 +121,7 @@ function isWrongShape(issue: Issue): boolean {
 }
 
 function total({ issues, reading }: Member): number {
-  return issues.reduce((sum, issue) => sum + cost(issue, reading), 0);
+  return issues.slice(0, issuesMax).reduce((sum, issue) => sum + cost(issue, reading), 0);
 }
 
 function cost(issue: Issue, reading: Reading): number {
@@ -135,7 +140,7 @@ function cost(issue: Issue, reading: Reading): number {
 }
 
 function keysCost(unknown: readonly string[], known: readonly string[]): number {
-  return unknown.reduce((sum, name) => sum + 1 + distance(name, known), 0);
+  return unknown.slice(0, issuesMax).reduce((sum, name) => sum + 1 + distance(name, known), 0);
 }
 
 /** Share of the word that would have to change, 0 to 1. */

@@ -9,8 +9,8 @@ import { parseBytes, parseDurationMs } from "./units.ts";
  * docs/config.md.
  */
 
-export const tasksMax = 256;
-export const labelsMax = 10_000;
+const tasksMax = 256;
+const labelsMax = 10_000;
 const locksMax = 256;
 const dayMs = 86_400_000;
 

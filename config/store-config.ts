@@ -20,6 +20,7 @@ export const configBytesMax = 1024 * 1024;
 /** Values after aliases are expanded: what stops a small file that unfolds into a huge one. */
 const nodesMax = 100_000;
 const faultsMax = 100;
+const keyCharsMax = 256;
 
 export interface Place {
   readonly line: number;
@@ -103,7 +104,10 @@ class Reader {
   }
 
   fault(place: Place, key: string, message: string, hint: string): void {
-    if (this.faults.length < faultsMax) this.faults.push({ file: this.#file, ...place, key, message, hint });
+    if (this.faults.length >= faultsMax) return;
+    // A key of a megabyte is somebody's mistake, and no line for a log.
+    const shown = key.length <= keyCharsMax ? key : `${key.slice(0, keyCharsMax)}…`;
+    this.faults.push({ file: this.#file, ...place, key: shown, message, hint });
   }
 
   unplaced(message: string): ConfigFault {

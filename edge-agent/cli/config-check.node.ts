@@ -12,10 +12,11 @@ import {
 } from "../../config/index.ts";
 import { readLayers, type LayerFile } from "../../config/layer-files.node.ts";
 import { HoldpointError } from "../../protocol/index.ts";
+import { printJson, printLine, printNote } from "./output.node.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 
 interface CheckOptions extends Partial<Record<LayerName, string>> {
-  readonly json?: boolean;
+  readonly json: boolean;
 }
 
 interface Check {
@@ -23,37 +24,33 @@ interface Check {
   readonly resolved: Resolved;
 }
 
-/** The group `holdpoint config`: `check` and `keys`. Exit code 0 for good configs, 2 for bad ones. */
+/** `holdpoint config check`. Exit code 0 for good configs, 2 for bad ones. */
 export function configCheckCommand(): Command {
-  const group = new Command("config").description("look at store configs");
-  group
-    .command("check")
+  return new Command("check")
     .description("check store configs: show the effective config, where each value came from, and warnings")
     .argument("[file...]", "store configs; each is checked by itself, together with the layers given by flags")
     .option("--fleet <file>", "the fleet's layer, below all others")
     .option("--region <file>", "the region's layer")
     .option("--store <file>", "the store's layer, instead of a file argument")
     .option("--device <file>", "the device's layer, above all others")
-    .option("--json", "print JSON for machines")
+    .option("--json", "print JSON for machines", false)
     .action(async (files: readonly string[], options: CheckOptions) => {
       const checks = await checkAll(files, options);
-      process.stdout.write(options.json === true ? `${JSON.stringify(jsonOf(checks))}\n` : "");
-      if (options.json !== true) for (const check of checks) print(check);
+      if (options.json) printJson(jsonOf(checks));
+      else for (const check of checks) print(check);
       if (checks.some(({ resolved }) => !resolved.ok)) process.exitCode = 2;
     });
-  group
-    .command("keys")
+}
+
+/** `holdpoint config keys`: the tables of docs/config.md, from the schema. */
+export function configKeysCommand(): Command {
+  return new Command("keys")
     .description("list every key of a store config with its default, as Markdown")
-    .option("--json", "print JSON for machines")
-    .action(({ json }: { readonly json?: boolean }) => {
-      const tables = [keyRows(), conditionRows()] as const;
-      const text =
-        json === true
-          ? JSON.stringify({ keys: tables[0], conditions: tables[1] })
-          : tables.map(keyTableMarkdown).join("\n\n");
-      process.stdout.write(`${text}\n`);
+    .option("--json", "print JSON for machines", false)
+    .action(({ json }: { readonly json: boolean }) => {
+      if (json) printJson({ keys: keyRows(), conditions: conditionRows() });
+      else printLine([keyRows(), conditionRows()].map(keyTableMarkdown).join("\n\n"));
     });
-  return group;
 }
 
 async function checkAll(files: readonly string[], options: CheckOptions): Promise<readonly Check[]> {
@@ -82,8 +79,8 @@ async function checkAll(files: readonly string[], options: CheckOptions): Promis
 
 function print({ file, resolved }: Check): void {
   if (!resolved.ok) {
-    const lines = resolved.faults.map((fault) => `${faultText(fault)}\n  hint: ${fault.hint}\n`);
-    process.stderr.write(`${lines.join("")}${resolved.error.code}: ${file} is not in order\n`);
+    for (const fault of resolved.faults) printNote(`${faultText(fault)}\n  hint: ${fault.hint}`);
+    printNote(`${resolved.error.code}: ${file} is not in order`);
     return;
   }
   const { config, warnings, provenance } = resolved.value;
@@ -92,9 +89,9 @@ function print({ file, resolved }: Check): void {
     from: provenance.get(key),
   }));
   const width = Math.min(72, Math.max(...rows.map(({ text }) => text.length)));
-  process.stdout.write(`# ${file}: in order, ${config.digest}\n`);
-  for (const { text, from } of rows) process.stdout.write(`${text.padEnd(width)}  # ${originText(from)}\n`);
-  for (const { message, hint } of warnings) process.stdout.write(`warning: ${message}\n  hint: ${hint}\n`);
+  printLine(`# ${file}: in order, ${config.digest}`);
+  for (const { text, from } of rows) printLine(`${text.padEnd(width)}  # ${originText(from)}`);
+  for (const { message, hint } of warnings) printLine(`warning: ${message}\n  hint: ${hint}`);
 }
 
 function originText(origin: Origin | undefined): string {

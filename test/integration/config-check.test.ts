@@ -7,10 +7,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 /** The command in a process of its own, as a shell sees it. */
 const main = `
 import { Command } from "commander";
-import { configCheckCommand } from "./edge-agent/cli/config-check.node.ts";
+import { configCheckCommand, configKeysCommand } from "./edge-agent/cli/config-check.node.ts";
 import { reportFailure } from "./edge-agent/cli/output.node.ts";
 try {
-  await new Command().addCommand(configCheckCommand()).parseAsync(process.argv.slice(1), { from: "user" });
+  const config = new Command("config").addCommand(configCheckCommand()).addCommand(configKeysCommand());
+  await new Command().addCommand(config).parseAsync(process.argv.slice(1), { from: "user" });
 } catch (cause) {
   process.exitCode = reportFailure(cause, false);
 }`;

@@ -378,3 +378,15 @@ test("without a store_id there is no effective config", () => {
     error: { code: "HP_CONFIG", message: "store.yaml:1:1 store_id: store_id is missing" },
   });
 });
+
+test("a file of nothing but mistakes is refused in bounded time and words", () => {
+  const keys = Array.from({ length: 40_000 }, (_, index) => `"k${index}": 1`).join(", ");
+  const started = performance.now();
+  for (const text of [`{ ${keys} }`, `thresholds: { a: { ${keys} } }`, `{ ${"k".repeat(500_000)}: 1 }`]) {
+    const parsed = parseLayer(text, "store.yaml");
+    if (parsed.ok) throw new Error("must be refused");
+    expect(parsed.faults.length).toBeLessThanOrEqual(100);
+    expect(parsed.error.message.length).toBeLessThan(1000);
+  }
+  expect(performance.now() - started).toBeLessThan(15_000);
+});
