@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { HoldpointError } from "../../protocol/index.ts";
 import { openDatabase, sqliteError } from "../../protocol/platform/sqlite.node.ts";
@@ -14,13 +15,13 @@ import { type JournalReader } from "./journal.ts";
  */
 export async function openJournalReadOnly(dir: string): Promise<JournalReader> {
   const file = join(resolve(dir), "journal.db");
-  const database = await openDatabase(file, { readOnly: true }).catch((error: unknown) => {
-    const { code } = error as { code?: string };
-    if (code !== "SQLITE_CANTOPEN") throw sqliteError(error, `the journal ${file} cannot be read`);
+  if (!existsSync(file)) {
     throw new HoldpointError("HP_NOT_FOUND", `there is no journal at ${file}`, {
       hint: "Name the agent's data directory with --data.",
-      cause: error,
     });
+  }
+  const database = await openDatabase(file, { readOnly: true }).catch((error: unknown) => {
+    throw sqliteError(error, `the journal ${file} cannot be read`);
   });
   try {
     const version = database.pragma("user_version", { simple: true }) as number;

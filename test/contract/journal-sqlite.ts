@@ -7,7 +7,8 @@ import { openJournal } from "../../edge-agent/journal/journal.node.ts";
 import { type JournalOpened } from "../../edge-agent/journal/journal.ts";
 import { silentLogger, type Cancel } from "../../protocol/index.ts";
 import { systemRandom } from "../../protocol/platform/clock.node.ts";
-import { HandClock, type JournalUnderTest } from "./journal.contract.ts";
+import { HandClock } from "../support/journal-cases.ts";
+import { type JournalUnderTest } from "./journal.contract.ts";
 
 /** Opens real journals for tests, with a clock and timers that the test moves. */
 

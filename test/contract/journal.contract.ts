@@ -1,149 +1,20 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type EffectiveConfig } from "../../config/index.ts";
-import {
-  type Admission,
-  type DecisionRecord,
-  type Journal,
-  type ReviewRecord,
-  outcomesPerCaseMax,
-} from "../../edge-agent/journal/journal.ts";
-import {
-  bodyDigest,
-  canonicalJson,
-  digestText,
-  newId,
-  universalHasher,
-  type Decision,
-  type DecisionRequest,
-  type Input,
-} from "../../protocol/index.ts";
+import { outcomesPerCaseMax, type DecisionRecord, type Journal } from "../../edge-agent/journal/journal.ts";
+import { type Decision, type Input } from "../../protocol/index.ts";
 import { systemRandom } from "../../protocol/platform/clock.node.ts";
-import { type DecisionTrace } from "../../sdk/index.ts";
-
-/** A clock that stands still until a test moves it. */
-export class HandClock {
-  wall = Date.UTC(2027, 0, 5, 12);
-  monotonic = 1000;
-  wallMs = (): number => this.wall;
-  monotonicMs = (): number => this.monotonic;
-  pass(ms: number): void {
-    this.wall += ms;
-    this.monotonic += ms;
-  }
-}
-
-const idClock = new HandClock();
-
-export function makeRequest(input?: Input): DecisionRequest {
-  idClock.pass(1);
-  return {
-    v: 1,
-    id: newId(idClock, systemRandom),
-    task: "product_identification",
-    at: idClock.wall,
-    deadlineMs: 2000,
-    input: input ?? { kind: "pixels", width: 2, height: 2, channels: 3, data: systemRandom.bytes(12) },
-    context: { basket: "b-17", shelf: "C2" },
-  };
-}
-
-export function admissionOf(request: DecisionRequest, more: Partial<Admission> = {}): Admission {
-  return {
-    request,
-    bodyDigest: bodyDigest(universalHasher, request),
-    device: "camera-1",
-    transport: "mqtt",
-    encoding: "msgpack",
-    receivedAtMs: request.at,
-    keepInput: true,
-    ...more,
-  };
-}
-
-export function decisionOf(request: DecisionRequest, verdict: Decision["verdict"] = "accept"): Decision {
-  return {
-    v: 1,
-    id: request.id,
-    revision: 1,
-    task: request.task,
-    status: verdict === "escalate" ? "pending" : "final",
-    verdict,
-    decidedBy: verdict === "abstain" ? "fallback" : "model",
-    answer: { label: "Oatly-Oat-Milk", value: 57, alternatives: [{ label: "Süßrahm 🥛", confidence: 0.04 }] },
-    confidence: 0.993,
-    score: 0.981,
-    gateThreshold: 0.942,
-    certificate: null,
-    reasons: [verdict === "escalate" ? "below_gate" : "confident"],
-    model: { name: "product-id", version: "3.1.0", digest: `sha256:${"a".repeat(64)}` },
-    config: { revision: 1, digest: `sha256:${"b".repeat(64)}` },
-    provider: "cpu",
-    at: request.at + 7,
-    latencyMs: 7.4,
-    explanation: null,
-  };
-}
-
-export const trace: DecisionTrace = {
-  v: 1,
-  finding: { kind: "evidence", top: [{ label: "Oatly-Oat-Milk", index: 57, score: 0.98, confidence: 0.99 }], coarse: null },
-  coin: { audit: 0.25, rules: 0.75 },
-  budget: null,
-  reviewer: true,
-  storage: true,
-  rule: null,
-  runtime: "onnxruntime-node 1.30.0 all x64",
-  batch: 8,
-  timings: { modelMs: 0.4 },
-};
-
-export function recordOf(decision: Decision, more: Partial<DecisionRecord> = {}): DecisionRecord {
-  const reviewWithinMs = decision.status === "pending" ? 900_000 : null;
-  return { decision, trace, audit: false, reviewWithinMs, ...more };
-}
-
-/** The revision that a person's label makes of a pending decision. */
-export function revisedBy(decision: Decision, label: string): Decision {
-  return {
-    ...decision,
-    revision: decision.revision + 1,
-    status: "final",
-    decidedBy: "reviewer",
-    answer: { label },
-    reasons: ["reviewed"],
-    at: decision.at + 60_000,
-  };
-}
-
-export function reviewOf(decision: Decision, label: string, reviewId = `review-${label}`): ReviewRecord {
-  return {
-    id: decision.id,
-    reviewId,
-    reviewer: "ana",
-    answer: { kind: "label", label },
-    source: "store",
-    atMs: decision.at + 60_000,
-    tookMs: 2400,
-    revision: revisedBy(decision, label),
-  };
-}
-
-export function settledBy(decision: Decision): Decision {
-  return { ...revisedBy(decision, "ask-shopper"), decidedBy: "fallback", reasons: ["review_expired", "safe_action"] };
-}
-
-export function configOf(storeId: string): EffectiveConfig {
-  const body = {
-    storeId,
-    tasks: {},
-    retention: { journalBytesMax: 1e9, inputKeepMs: 86_400_000, unansweredMaxMs: 14 * 86_400_000 },
-  };
-  return {
-    ...body,
-    digest: digestText(universalHasher.sha256(new TextEncoder().encode(canonicalJson(body)))),
-    revision: 0,
-  };
-}
+import {
+  admissionOf,
+  canonicalInput,
+  configOf,
+  decisionOf,
+  type HandClock,
+  makeRequest,
+  recordOf,
+  reviewOf,
+  settledBy,
+  trace,
+} from "../support/journal-cases.ts";
 
 /** A journal under test, and the way to let time pass for it (the timers run and what they started has been done). */
 export interface JournalUnderTest {
@@ -159,22 +30,30 @@ export function describeJournal(
   name: string,
   open: (retention?: Partial<EffectiveConfig["retention"]>) => Promise<JournalUnderTest>,
 ): void {
-  describe(`${name} is a journal`, () => {
-    let under: JournalUnderTest;
-    let journal: Journal;
-    beforeEach(async () => {
-      under = await open();
-      ({ journal } = under);
-    });
-    afterEach(() => under.dispose());
+  let under: JournalUnderTest;
+  let journal: Journal;
 
-    async function decided(verdict: Decision["verdict"], more: Partial<DecisionRecord> = {}): Promise<Decision> {
-      const request = makeRequest();
-      await journal.admit(admissionOf(request));
-      const decision = decisionOf(request, verdict);
-      await journal.decide(recordOf(decision, more));
-      return decision;
-    }
+  async function start(): Promise<void> {
+    under = await open();
+    ({ journal } = under);
+  }
+
+  async function restart(): Promise<void> {
+    under = await under.reopen();
+    ({ journal } = under);
+  }
+
+  async function decided(verdict: Decision["verdict"], more: Partial<DecisionRecord> = {}): Promise<Decision> {
+    const request = makeRequest();
+    await journal.admit(admissionOf(request));
+    const decision = decisionOf(request, verdict);
+    await journal.decide(recordOf(decision, more));
+    return decision;
+  }
+
+  describe(`${name} is a journal: single cases`, () => {
+    beforeAll(start);
+    afterAll(() => under.dispose());
 
     test("a request that came before is known, with the decision once there is one", async () => {
       const request = makeRequest();
@@ -211,14 +90,6 @@ export function describeJournal(
       expect({ ...found?.request, input: null }).toEqual({ ...request, input: null });
     });
 
-    test("bytes that share a larger buffer are kept alone", async () => {
-      const socket = systemRandom.bytes(65_536);
-      const request = makeRequest({ kind: "image", encoding: "png", data: socket.subarray(1000, 1100) });
-      await journal.admit(admissionOf(request));
-      expect(canonicalInput(await journal.input(request.id))).toEqual(canonicalInput(request.input));
-      expect((await journal.counts()).inputBytes).toBe(100);
-    });
-
     test("a case whose input is not kept is recorded all the same", async () => {
       const request = makeRequest();
       await journal.admit(admissionOf(request, { keepInput: false }));
@@ -239,7 +110,7 @@ export function describeJournal(
 
     test("the first review makes a pending case final; later ones are labels", async () => {
       const decision = await decided("escalate");
-      expect((await journal.pending(10)).map(({ id }) => id)).toEqual([decision.id]);
+      expect((await journal.pending(100)).map(({ id }) => id)).toContain(decision.id);
       const first = reviewOf(decision, "Oatly-Oat-Milk");
       const final = { kind: "final", decision: first.revision };
       expect(await journal.review(first)).toEqual(final);
@@ -250,7 +121,7 @@ export function describeJournal(
       const found = await journal.find(decision.id);
       expect(found?.revisions).toEqual([decision, first.revision]);
       expect(found?.reviews.map(({ answer }) => answer)).toHaveLength(3);
-      expect(await journal.pending(10)).toEqual([]);
+      expect((await journal.pending(100)).map(({ id }) => id)).not.toContain(decision.id);
       expect((await journal.verify()).intact).toBe(true);
     });
 
@@ -284,7 +155,11 @@ export function describeJournal(
     test("an audit sample waits for its person and stays as it was", async () => {
       const decision = await decided("accept", { audit: true });
       expect((await journal.audits(10)).map(({ id }) => id)).toEqual([decision.id]);
-      expect(await journal.review(reviewOf(decision, "Arla-Milk"))).toEqual({ kind: "label", decision, conflict: true });
+      expect(await journal.review(reviewOf(decision, "Arla-Milk"))).toEqual({
+        kind: "label",
+        decision,
+        conflict: true,
+      });
       expect(await journal.audits(10)).toEqual([]);
       const found = await journal.find(decision.id);
       expect(found).toMatchObject({ audit: true, auditState: "reviewed", revisions: [decision] });
@@ -302,13 +177,55 @@ export function describeJournal(
     });
 
     test("events of an entity come back oldest first, each once", async () => {
-      const event = (at: number, entity = "201") => ({ v: 1 as const, id: makeRequest().id, entity, at, values: { at } });
+      const event = (at: number, entity = "201") => ({
+        v: 1 as const,
+        id: makeRequest().id,
+        entity,
+        at,
+        values: { at },
+      });
       const [a, b, c] = [event(30), event(10), event(20)];
       for (const one of [a, b, c, event(15, "202")]) expect(await journal.observe("till-1", one)).toBe("recorded");
       expect(await journal.observe("till-1", a)).toBe("known");
       expect(await journal.events("201", 0)).toEqual([b, c, a]);
       expect(await journal.events("201", 15)).toEqual([c, a]);
       expect(await journal.events("201", 0, 2)).toEqual([c, a]);
+    });
+
+    test("a device that asks by HTTP has no delivery rows", async () => {
+      const request = makeRequest();
+      await journal.admit(admissionOf(request, { transport: "http", device: "kiosk-1" }));
+      await journal.decide(recordOf(decisionOf(request)));
+      expect(await journal.undelivered("kiosk-1", 10)).toEqual([]);
+    });
+
+    test("erasing deletes the input, keeps the decision, and leaves no digest to guess against", async () => {
+      const request = makeRequest({ kind: "features", values: { face: "oval" } });
+      const before = (await journal.counts()).inputBytes;
+      await journal.admit(admissionOf(request));
+      await journal.decide(recordOf(decisionOf(request)));
+      expect(await journal.erase(request.id)).toBe(true);
+      expect(await journal.erase(request.id)).toBe(false);
+      expect(await journal.erase(makeRequest().id)).toBe(false);
+      const found = await journal.find(request.id);
+      expect(found).toMatchObject({ inputState: "erased", request: { input: { kind: "features", values: {} } } });
+      expect(found?.decision).toEqual(decisionOf(request));
+      expect(await journal.admit(admissionOf(request))).toEqual({ kind: "known", decision: decisionOf(request) });
+      expect((await journal.counts()).inputBytes).toBe(before);
+      expect((await journal.verify()).intact).toBe(true);
+    });
+  });
+
+  describe(`${name} is a journal: all that it holds`, () => {
+    beforeEach(start);
+    afterEach(() => under.dispose());
+
+    test("bytes that share a larger buffer are kept alone", async () => {
+      const socket = systemRandom.bytes(65_536);
+      const request = makeRequest({ kind: "image", encoding: "png", data: socket.subarray(1000, 1100) });
+      await journal.admit(admissionOf(request));
+      expect(canonicalInput(await journal.input(request.id))).toEqual(canonicalInput(request.input));
+      expect((await journal.counts()).inputBytes).toBe(100);
     });
 
     test("each revision waits for its device until that device has acknowledged it", async () => {
@@ -326,13 +243,6 @@ export function describeJournal(
       await journal.delivered("camera-1", decision.id, 1);
       expect((await journal.undelivered("camera-1", 10)).map((row) => row.decision.revision)).toEqual([2]);
       expect((await journal.counts()).undelivered).toBe(1);
-    });
-
-    test("a device that asks by HTTP has no delivery rows", async () => {
-      const request = makeRequest();
-      await journal.admit(admissionOf(request, { transport: "http" }));
-      await journal.decide(recordOf(decisionOf(request)));
-      expect(await journal.undelivered("camera-1", 10)).toEqual([]);
     });
 
     test("escalations, audits, reviews and outcomes enter the outbox in order, without a gap", async () => {
@@ -366,24 +276,10 @@ export function describeJournal(
       expect(await journal.config("sha256:none")).toBeNull();
     });
 
-    test("erasing deletes the input, keeps the decision, and leaves no digest to guess against", async () => {
-      const request = makeRequest({ kind: "features", values: { face: "oval" } });
-      await journal.admit(admissionOf(request));
-      await journal.decide(recordOf(decisionOf(request)));
-      expect(await journal.erase(request.id)).toBe(true);
-      expect(await journal.erase(request.id)).toBe(false);
-      expect(await journal.erase(makeRequest().id)).toBe(false);
-      const found = await journal.find(request.id);
-      expect(found).toMatchObject({ inputState: "erased", request: { input: { kind: "features", values: {} } } });
-      expect(found?.decision).toEqual(decisionOf(request));
-      expect(await journal.admit(admissionOf(request))).toEqual({ kind: "known", decision: decisionOf(request) });
-      expect((await journal.counts()).inputBytes).toBe(0);
-      expect((await journal.verify()).intact).toBe(true);
-    });
-
     test("a listing is newest first, filtered, and continues at its cursor", async () => {
       const all: Decision[] = [];
-      for (const verdict of ["accept", "escalate", "accept", "abstain", "accept"] as const) all.push(await decided(verdict));
+      for (const verdict of ["accept", "escalate", "accept", "abstain", "accept"] as const)
+        all.push(await decided(verdict));
       await journal.admit(admissionOf(makeRequest()));
       const first = await journal.list({ limit: 2 });
       expect(first.decisions).toEqual([all[4], all[3]]);
@@ -401,8 +297,7 @@ export function describeJournal(
       await journal.admit(admissionOf(open));
       const before = await journal.counts();
       const { epoch } = journal;
-      under = await under.reopen();
-      ({ journal } = under);
+      await restart();
       expect(journal.epoch).toBe(epoch);
       expect(await journal.counts()).toEqual(before);
       expect((await journal.undecided(10)).map(({ id }) => id)).toEqual([open.id]);
@@ -420,8 +315,7 @@ export function describeJournal(
       under.clock.wall += 10 * 365 * 86_400_000;
       await under.pass(1000);
       expect(await left()).toBe(799_000);
-      under = await under.reopen();
-      ({ journal } = under);
+      await restart();
       expect(await left()).toBe(799_000);
       under.clock.wall -= 20 * 365 * 86_400_000;
       await under.pass(800_000);
@@ -443,10 +337,4 @@ export function describeJournal(
       await journal.close();
     });
   });
-}
-
-/** Bytes as an array, so that a Buffer and a Uint8Array compare equal. */
-export function canonicalInput(input: Input | null): unknown {
-  if (input === null || !("data" in input)) return input;
-  return { ...input, data: [...input.data] };
 }

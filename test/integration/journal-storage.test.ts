@@ -1,0 +1,267 @@
+import { execFileSync } from "node:child_process";
+import { rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { openForTest, temporaryDirectory, type OpenOptions, type SqliteUnderTest } from "../contract/journal-sqlite.ts";
+import {
+  admissionOf,
+  decisionOf,
+  makeRequest,
+  recordOf,
+  reviewOf,
+  settledBy,
+  trace,
+} from "../support/journal-cases.ts";
+import { type Decision } from "../../protocol/index.ts";
+
+/** What the journal does as time and bytes run out. */
+
+const pictureBytes = 1000;
+let under: SqliteUnderTest;
+
+async function open(options: OpenOptions = {}): Promise<void> {
+  under = await openForTest(options);
+}
+
+afterEach(() => under.dispose());
+
+async function picture(verdict: Decision["verdict"] | null, audit = false): Promise<string> {
+  const data = new Uint8Array(pictureBytes).fill(7);
+  const request = makeRequest({ kind: "image", encoding: "jpeg", data });
+  await under.journal.admit(admissionOf(request));
+  if (verdict !== null) await under.journal.decide(recordOf(decisionOf(request, verdict), { audit }));
+  return request.id;
+}
+
+async function inputStates(ids: readonly string[]): Promise<readonly (string | undefined)[]> {
+  return Promise.all(ids.map(async (id) => (await under.journal.find(id))?.inputState));
+}
+
+describe("at the byte budget", () => {
+  test("accepted pictures go first and the oldest of them, then answered ones, then audit samples, never an unanswered one", async () => {
+    await open({ retention: { journalBytesMax: 5 * pictureBytes } });
+    const { journal } = under;
+    const audit = await picture("accept", true);
+    const waiting = await picture("escalate");
+    const undecided = await picture(null);
+    const answered = await picture("escalate");
+    await journal.settle({ revision: settledBy(decisionOf({ ...makeRequest(), id: answered }, "escalate")) });
+    const old = await picture("accept");
+    const ids = [audit, waiting, undecided, answered, old];
+    expect(await inputStates(ids)).toEqual(ids.map(() => "kept"));
+
+    const more: string[] = [];
+    const gone: (string | undefined)[][] = [];
+    for (let step = 0; step < 3; step += 1) {
+      more.push(await picture("escalate"));
+      await under.pass(10);
+      gone.push([...(await inputStates(ids))]);
+    }
+    expect(gone).toEqual([
+      ["kept", "kept", "kept", "kept", "evicted"],
+      ["kept", "kept", "kept", "evicted", "evicted"],
+      ["evicted", "kept", "kept", "evicted", "evicted"],
+    ]);
+    expect(await journal.find(audit)).toMatchObject({ audit: true, auditState: "evicted", state: "final" });
+    expect(journal.storage()).toMatchObject({ budgetFull: false, inputBytes: 5 * pictureBytes });
+
+    // Only unanswered ones are left: over the budget, and it says so; nothing of theirs goes.
+    const last = await picture("escalate");
+    await under.pass(10);
+    expect(journal.storage()).toMatchObject({ budgetFull: true, inputBytes: 6 * pictureBytes });
+    expect((await journal.counts()).budgetFull).toBe(true);
+    expect(await inputStates([waiting, undecided, ...more, last])).toEqual(Array(6).fill("kept"));
+
+    // One answer makes room.
+    await journal.review(reviewOf(decisionOf({ ...makeRequest(), id: waiting }, "escalate"), "x"));
+    await under.pass(10);
+    expect(journal.storage()).toMatchObject({ budgetFull: false, inputBytes: 5 * pictureBytes });
+    expect(await journal.counts()).toMatchObject({ evicted: 4 });
+    expect(await journal.verify()).toMatchObject({ intact: true });
+  });
+});
+
+describe("as time passes", () => {
+  test("an input is kept for a while after its answer, not after its arrival", async () => {
+    await open({ retention: { inputKeepMs: 60_000 } });
+    const accepted = await picture("accept");
+    const escalated = await picture("escalate");
+    const audit = await picture("accept", true);
+    await under.pass(59_000);
+    expect(await inputStates([accepted, escalated, audit])).toEqual(["kept", "kept", "kept"]);
+    await under.pass(2000);
+    expect(await inputStates([accepted, escalated, audit])).toEqual(["evicted", "kept", "kept"]);
+    await under.journal.settle({ revision: settledBy(decisionOf({ ...makeRequest(), id: escalated }, "escalate")) });
+    await under.pass(59_000);
+    expect(await inputStates([escalated])).toEqual(["kept"]);
+    await under.pass(2000);
+    expect(await inputStates([escalated, audit])).toEqual(["evicted", "kept"]);
+    await under.pass(15 * 86_400_000);
+    expect(await inputStates([audit])).toEqual(["evicted"]);
+  });
+
+  test("a clock that jumps ten years expires nothing, and is recorded", async () => {
+    await open({ retention: { inputKeepMs: 60_000 } });
+    const id = await picture("accept");
+    under.clock.wall += 3652 * 86_400_000;
+    await under.pass(1000);
+    under = (await under.reopen()) as SqliteUnderTest;
+    under.clock.wall -= 7305 * 86_400_000;
+    await under.pass(1000);
+    expect(await inputStates([id])).toEqual(["kept"]);
+    expect(await under.journal.verify()).toMatchObject({ intact: true });
+  });
+
+  test("an escalation waits for people no longer than unanswered ones may", async () => {
+    await open({ retention: { unansweredMaxMs: 5000 } });
+    const id = await picture("escalate");
+    expect((await under.journal.find(id))?.reviewLeftMs).toBe(5000);
+  });
+
+  test("closed cases and old records go after their time; the checkpoint is signed and open cases stay", async () => {
+    await open({ limits: { caseKeepMs: 3_600_000 } });
+    const closed = await picture("accept");
+    const waiting = await picture("escalate");
+    await under.pass(3_500_000);
+    const young = await picture("accept");
+    await under.pass(200_000);
+    await under.pass(1000);
+    expect(await under.journal.find(closed)).toBeNull();
+    expect((await under.journal.find(waiting))?.state).toBe("pending");
+    expect((await under.journal.find(young))?.state).toBe("final");
+    expect(await under.journal.verify()).toMatchObject({ intact: true });
+    expect(await under.journal.counts()).toMatchObject({ inputBytes: 2 * pictureBytes, undelivered: 2 });
+    under = (await under.reopen()) as SqliteUnderTest;
+    expect(under.opened.kind).toBe("existing");
+    const { records } = await under.journal.verify();
+    expect(records).toBeLessThan(8);
+  });
+
+  test("pruning by hand takes what is older than the given time", async () => {
+    await open();
+    const ids = [await picture("accept"), await picture("abstain")];
+    await under.pass(10_000);
+    const kept = await picture("accept");
+    expect(await under.journal.prune(under.clock.wall - 20_000)).toBe(0);
+    expect(await under.journal.prune(under.clock.wall - 5000)).toBeGreaterThan(4);
+    expect(await Promise.all(ids.map((id) => under.journal.find(id)))).toEqual([null, null]);
+    expect((await under.journal.find(kept))?.state).toBe("final");
+    expect(await under.journal.verify()).toMatchObject({ intact: true });
+  });
+
+  test("an erased picture is nowhere in the files", async () => {
+    await open();
+    const secret = "the-face-of-a-shopper";
+    const data = new TextEncoder().encode(secret.repeat(500));
+    const request = makeRequest({ kind: "image", encoding: "jpeg", data });
+    await under.journal.admit(admissionOf(request));
+    expect(filesContain(under.dir, secret)).toBe(true);
+    await under.journal.erase(request.id);
+    await under.pass(1000);
+    expect(filesContain(under.dir, secret)).toBe(false);
+  });
+});
+
+function filesContain(dir: string, text: string): boolean {
+  try {
+    execFileSync("grep", ["-rqaF", text, dir]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe("on a full disk", () => {
+  test("new work is refused, what was begun is finished, and it recovers by itself", async ({ skip }) => {
+    const small = temporaryDirectory();
+    if (!mount(small)) {
+      await open();
+      skip("mounting a small tmpfs is not allowed here");
+    }
+    try {
+      await open({
+        dir: join(small, "data"),
+        limits: { reserveBytes: 2 << 20, walBytesMax: 1 << 20, databaseBytesMax: 1 << 30 },
+      });
+      const { journal } = under;
+      const waiting = await picture("escalate");
+      const begun = makeRequest();
+      await journal.admit(admissionOf(begun));
+      const acknowledged = [waiting, begun.id];
+      const filler = join(small, "filler");
+      writeFileSync(filler, Buffer.alloc(Math.max(0, freeBytes(small) - 300_000), 1));
+      const refused = await fillUp(acknowledged);
+      expect(refused).toMatchObject({ code: "HP_DISK_FULL", retry: "backoff", retryAfterMs: 1000 });
+      expect(journal.storage().problem).toMatchObject({ code: "HP_DISK_FULL" });
+      // The reserve was given back for this: decisions, reviews and acknowledgements still commit.
+      await journal.decide(recordOf(decisionOf(begun)));
+      const answer = reviewOf(decisionOf({ ...makeRequest(), id: waiting }, "escalate"), "x");
+      expect(await journal.review(answer)).toMatchObject({ kind: "final" });
+      await expect(journal.admit(admissionOf(makeRequest()))).rejects.toMatchObject({ code: "HP_DISK_FULL" });
+      await under.pass(1000);
+      expect(journal.storage().problem).toMatchObject({ code: "HP_DISK_FULL" });
+
+      rmSync(filler);
+      await under.pass(1000);
+      expect(journal.storage().problem).toBeNull();
+      expect(await journal.admit(admissionOf(makeRequest()))).toEqual({ kind: "admitted" });
+      expect(statSync(join(under.dir, "reserve")).size).toBe(2 << 20);
+      for (const id of acknowledged) expect(await journal.find(id), id).not.toBeNull();
+      expect(await journal.verify()).toMatchObject({ intact: true });
+    } finally {
+      await under.journal.close();
+      execFileSync("umount", [small]);
+    }
+  });
+
+  test("a database at its own bound lets the oldest closed cases go and takes new ones again", async () => {
+    await open({ limits: { databaseBytesMax: 2 << 20, walBytesMax: 256 * 1024 } });
+    const { journal } = under;
+    const waiting = await picture("escalate");
+    let refused = 0;
+    let admitted = 0;
+    for (let round = 0; round < 60; round += 1) {
+      const requests = Array.from({ length: 20 }, () =>
+        makeRequest({ kind: "image", encoding: "jpeg", data: new Uint8Array(4000) }),
+      );
+      const admissions = await Promise.allSettled(requests.map((request) => journal.admit(admissionOf(request))));
+      const taken = requests.filter((_request, index) => admissions[index]?.status === "fulfilled");
+      refused += requests.length - taken.length;
+      admitted += taken.length;
+      await Promise.all(taken.map((request) => journal.decide({ ...recordOf(decisionOf(request)), trace })));
+      await under.pass(31_000);
+    }
+    expect(admitted).toBeGreaterThan(900);
+    expect(refused).toBeLessThan(300);
+    expect((await journal.find(waiting))?.inputState).toBe("kept");
+    expect(statSync(join(under.dir, "journal.db")).size).toBeLessThanOrEqual(2 << 20);
+    expect(await journal.verify()).toMatchObject({ intact: true });
+  });
+});
+
+async function fillUp(acknowledged: string[]): Promise<unknown> {
+  for (let count = 0; count < 500; count += 1) {
+    const request = makeRequest({ kind: "image", encoding: "jpeg", data: new Uint8Array(20_000) });
+    try {
+      await under.journal.admit(admissionOf(request));
+      acknowledged.push(request.id);
+    } catch (error) {
+      return error;
+    }
+  }
+  return null;
+}
+
+function mount(dir: string): boolean {
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", dir], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function freeBytes(dir: string): number {
+  const [, line = ""] = execFileSync("df", ["--output=avail", "-B1", dir], { encoding: "utf8" }).split("\n");
+  return Number(line);
+}
