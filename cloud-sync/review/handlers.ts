@@ -8,6 +8,7 @@ import {
   type Clock,
   type Exchange,
   type Result,
+  type ReviewNews,
   type ReviewSession,
   type Route,
 } from "../../protocol/index.ts";
@@ -61,7 +62,7 @@ export function reviewRoutes(options: ReviewHandlersOptions): readonly Route[] {
     post("/leave", (_reviewer, exchange) => leave(options, exchange)),
     get("/session", async (reviewer) => json(await sessionOf(options, reviewer))),
     get("/queue", async () => json(await store.queue())),
-    get("/stream", (reviewer) => stream(options, reviewer)),
+    get("/stream", (reviewer, { gone }) => stream(options, reviewer, gone)),
     get("/tasks/:task/labels", async (_reviewer, { params }) => {
       const task = params["task"] ?? "";
       return json({ task, labels: valueOf(await store.labels(task)) });
@@ -108,11 +109,10 @@ async function sessionOf(options: ReviewHandlersOptions, reviewer: Reviewer): Pr
   return { reviewer: reviewer.name, store: storeName, undoWindowMs, leaseMs, nowMs: clock.wallMs() };
 }
 
-async function stream(options: ReviewHandlersOptions, reviewer: Reviewer): Promise<Response> {
-  const queue = await options.store.queue();
-  return options.streams.open(reviewer.key, { kind: "queue", queue }, (listener) =>
-    options.store.listen(reviewer, listener),
-  );
+async function stream(options: ReviewHandlersOptions, reviewer: Reviewer, gone: AbortSignal): Promise<Response> {
+  const { store, streams } = options;
+  const first: ReviewNews = { kind: "queue", queue: await store.queue() };
+  return streams.open({ reviewer: reviewer.key, first, gone, listen: (listener) => store.listen(reviewer, listener) });
 }
 
 async function picture(options: ReviewHandlersOptions, reviewer: Reviewer, id: string): Promise<Response> {

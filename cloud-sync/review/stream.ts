@@ -3,7 +3,7 @@ import { HoldpointError, type Cancel, type ReviewNews, type Timers } from "../..
 /** Server-sent events (HTML Standard, 9.2) for the review page, with a bound on streams and on what waits in one. */
 export interface Streams {
   /** Answers a request with a stream of news. Throws HP_BUSY where `streamsMax` are open. */
-  open(reviewer: string, first: ReviewNews, listen: (listener: (news: ReviewNews) => void) => Cancel): Response;
+  open(request: StreamRequest): Response;
   closeAll(): void;
 }
 
@@ -17,6 +17,14 @@ export const streamLimits = Object.freeze({
   aliveMs: 15_000,
 });
 
+export interface StreamRequest {
+  readonly reviewer: string;
+  readonly first: ReviewNews;
+  readonly listen: (listener: (news: ReviewNews) => void) => Cancel;
+  /** Aborted when the page is gone. */
+  readonly gone: AbortSignal;
+}
+
 interface Stream {
   readonly reviewer: string;
   end(): void;
@@ -25,11 +33,7 @@ interface Stream {
 export function createStreams(timers: Timers): Streams {
   const streams = new Set<Stream>();
 
-  function open(
-    reviewer: string,
-    first: ReviewNews,
-    listen: (listener: (news: ReviewNews) => void) => Cancel,
-  ): Response {
+  function open({ reviewer, first, listen, gone }: StreamRequest): Response {
     const own = [...streams].filter((stream) => stream.reviewer === reviewer);
     if (own.length >= streamLimits.streamsPerReviewerMax) own[0]?.end();
     if (streams.size >= streamLimits.streamsMax) {
@@ -59,6 +63,7 @@ export function createStreams(timers: Timers): Streams {
           };
           stream = { reviewer, end };
           streams.add(stream);
+          gone.addEventListener("abort", end, { once: true });
           send(`retry: 1000\n${eventText(first)}`);
           unlisten = listen((news) => send(eventText(news)));
           alive();

@@ -3,8 +3,9 @@ import type { ReviewCase } from "../../../protocol/index.ts";
 import { DueRing } from "./due-ring.tsx";
 import { Icon } from "./icons.tsx";
 import { SearchBox } from "./search-box.tsx";
+import { UndoToast } from "./undo-toast.tsx";
 import { type PageEvent, type PageState, type Recent } from "./state.ts";
-import { labelText, nameText, percentText, whyText } from "./wording.ts";
+import { badInputText, labelText, percentText, whyText } from "./wording.ts";
 
 export interface PanelProps {
   readonly state: PageState;
@@ -18,7 +19,7 @@ export function AnswerPanel({ state, held, dispatch }: PanelProps): JSX.Element 
     <section class="panel" aria-label="Answer">
       <div class="question">
         <div>
-          <p class="task">{nameText(held.task)}</p>
+          <p class="task">{labelText(held.task)}</p>
           <h1 data-testid="question">{held.question}</h1>
         </div>
         <DueRing held={held} nowMs={state.nowMs + state.skewMs} />
@@ -26,7 +27,8 @@ export function AnswerPanel({ state, held, dispatch }: PanelProps): JSX.Element 
       <p class="why" data-testid="why">
         {whyText(held)}
       </p>
-      <Suggestions held={held} dispatch={dispatch} />
+      {/* With a key, so that no button of the last case keeps the focus and answers the next one. */}
+      <Suggestions key={held.id} held={held} dispatch={dispatch} />
       <SearchBox state={state} held={held} dispatch={dispatch} />
       <div class="ways-out">
         <button
@@ -43,10 +45,13 @@ export function AnswerPanel({ state, held, dispatch }: PanelProps): JSX.Element 
           aria-keyshortcuts="b"
           onClick={() => dispatch({ kind: "answerPressed", answer: { kind: "bad_picture" } })}
         >
-          {held.pictureUrl === null ? "Bad data" : "Bad picture"} <kbd>B</kbd>
+          {badInputText(held)} <kbd>B</kbd>
         </button>
       </div>
-      <RecentAnswers recent={state.recent} />
+      <div class="after">
+        <UndoToast state={state} dispatch={dispatch} />
+        <RecentAnswers recent={state.recent} inToast={state.toast?.answered.submit.reviewId ?? null} />
+      </div>
     </section>
   );
 }
@@ -102,11 +107,18 @@ const phaseTexts: Readonly<Record<Recent["phase"], string>> = {
 
 const recentShownMax = 3;
 
-function RecentAnswers({ recent }: { readonly recent: readonly Recent[] }): JSX.Element | null {
-  if (recent.length === 0) return null;
+interface RecentProps {
+  readonly recent: readonly Recent[];
+  /** The one that the toast tells of. */
+  readonly inToast: string | null;
+}
+
+function RecentAnswers({ recent, inToast }: RecentProps): JSX.Element | null {
+  const shown = recent.filter(({ reviewId }) => reviewId !== inToast).slice(0, recentShownMax);
+  if (shown.length === 0) return null;
   return (
     <ul class="recent" aria-label="Your last answers">
-      {recent.slice(0, recentShownMax).map(({ reviewId, text, phase }) => (
+      {shown.map(({ reviewId, text, phase }) => (
         <li key={reviewId} class={`recent-entry ${phase}`} data-phase={phase}>
           <Icon name={phase === "delivered" ? "checks" : phase === "unsent" ? "wifiOff" : "check"} size={16} />
           <span class="recent-text">{text}</span>

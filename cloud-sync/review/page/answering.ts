@@ -24,7 +24,7 @@ export function answer(state: PageState, given: ReviewAnswer, inputs: PageInputs
   const submit = { answer: given, generation: held.lease.generation, reviewId: inputs.reviewId, tookMs };
   const { isUp } = state.connection;
   const outgoing: Outgoing = { held, submit, isSending: isUp };
-  const text = answerText(given);
+  const text = answerText(given, held);
   const answered: PageState = {
     ...state,
     cases: rest,
@@ -89,7 +89,7 @@ export function needsMore(state: PageState): boolean {
 export function submitRefused(state: PageState, event: Extract<PageEvent, { kind: "submitRefused" }>): PageStep {
   const refusedOne = state.outbox.find(({ submit }) => submit.reviewId === event.reviewId);
   if (!refusedOne) return step(state);
-  const text = answerText(refusedOne.submit.answer);
+  const text = answerText(refusedOne.submit.answer, refusedOne.held);
   const why =
     event.code === "HP_SETTLED"
       ? "the case was closed before. Your answer is kept as a label"

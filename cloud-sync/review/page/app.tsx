@@ -43,7 +43,7 @@ function Starting({ state, dispatch }: ScreenProps): JSX.Element {
 
 function Reviewing({ state, dispatch }: ScreenProps): JSX.Element {
   const [held] = state.cases;
-  const { toast, notice, session } = state;
+  const { notice } = state;
   return (
     <div class="review">
       <TopBar state={state} dispatch={dispatch} />
@@ -65,15 +65,15 @@ function Reviewing({ state, dispatch }: ScreenProps): JSX.Element {
         {held ? (
           <>
             <PictureStage state={state} dispatch={dispatch} />
-            <AnswerPanel key={held.id} state={state} held={held} dispatch={dispatch} />
+            <AnswerPanel state={state} held={held} dispatch={dispatch} />
           </>
         ) : (
-          <NothingToDo state={state} />
+          <>
+            <NothingToDo state={state} />
+            <UndoToast state={state} dispatch={dispatch} />
+          </>
         )}
       </main>
-      {toast && session ? (
-        <UndoToast toast={toast} nowMs={state.nowMs} undoWindowMs={session.undoWindowMs} dispatch={dispatch} />
-      ) : null}
       <HelpDialog isOpen={state.isHelpOpen} dispatch={dispatch} />
       <p class="visually-hidden" role="status" aria-live="polite">
         {state.announcement}

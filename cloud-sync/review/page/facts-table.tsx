@@ -1,6 +1,6 @@
 import { type JSX } from "preact";
 import type { ReviewCase } from "../../../protocol/index.ts";
-import { nameText } from "./wording.ts";
+import { labelText } from "./wording.ts";
 
 /** A case without a picture: its curves and its facts. */
 export function FactsTable({ held }: { readonly held: ReviewCase }): JSX.Element {
@@ -14,7 +14,7 @@ export function FactsTable({ held }: { readonly held: ReviewCase }): JSX.Element
         <tbody>
           {held.facts.map(({ name, value }, index) => (
             <tr key={index}>
-              <th scope="row">{nameText(name)}</th>
+              <th scope="row">{labelText(name)}</th>
               <td>{value}</td>
             </tr>
           ))}
@@ -32,7 +32,7 @@ function Sparkline({ name, points, seconds }: ReviewCase["series"][number]): JSX
   return (
     <figure class="sparkline">
       <figcaption>
-        {nameText(name)}
+        {labelText(name)}
         <span class="quiet">
           {low} to {high} in {Number(seconds.toPrecision(3))} s
         </span>

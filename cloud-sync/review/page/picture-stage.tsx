@@ -3,7 +3,7 @@ import type { ReviewCase } from "../../../protocol/index.ts";
 import { FactsTable } from "./facts-table.tsx";
 import { Icon, type IconName } from "./icons.tsx";
 import { type PageEvent, type PageState } from "./state.ts";
-import { agoText, nameText } from "./wording.ts";
+import { agoText, labelText } from "./wording.ts";
 
 export interface StageProps {
   readonly state: PageState;
@@ -50,12 +50,15 @@ function CasePicture({ held, isShown, how, dispatch }: CasePictureProps): JSX.El
   return (
     <div class={how === "shown" ? "picture loaded" : "picture"} hidden={!isShown}>
       <img
-        // A new lease asks again, should the first try have failed with the connection.
         src={pictureUrl ?? ""}
         alt={`Picture from ${held.device}, to be identified`}
         decoding="sync"
         draggable={false}
-        onLoad={() => dispatch({ kind: "pictureShown", id })}
+        onLoad={({ currentTarget }) => {
+          const { naturalWidth, naturalHeight, style } = currentTarget;
+          style.setProperty("--ratio", String(naturalWidth / Math.max(1, naturalHeight)));
+          dispatch({ kind: "pictureShown", id });
+        }}
         onError={() => dispatch({ kind: "pictureMissing", id })}
       />
     </div>
@@ -83,7 +86,7 @@ function ContextChips({ held, nowMs }: { readonly held: ReviewCase; readonly now
   return (
     <dl class="chips">
       {Object.entries(held.context).map(([name, value]) => (
-        <Chip key={name} icon={contextIcons[name] ?? "tag"} name={nameText(name)} value={String(value)} />
+        <Chip key={name} icon={contextIcons[name] ?? "tag"} name={labelText(name)} value={String(value)} />
       ))}
       <Chip icon="device" name="Device" value={held.device} />
       <Chip icon="clock" name="Held" value={agoText(nowMs - held.heldAtMs)} />

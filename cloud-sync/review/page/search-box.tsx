@@ -1,5 +1,5 @@
 import { type JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ReviewCase } from "../../../protocol/index.ts";
 import { Icon } from "./icons.tsx";
 import { foundLabels } from "./state-machine.ts";
@@ -16,7 +16,8 @@ export interface SearchProps {
 export function SearchBox({ state, held, dispatch }: SearchProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const { isOpen, query, selected } = state.search;
-  useEffect(() => {
+  // Before the next key comes: the whole word must land in the box.
+  useLayoutEffect(() => {
     if (isOpen) input.current?.focus();
     else input.current?.blur();
   }, [isOpen]);

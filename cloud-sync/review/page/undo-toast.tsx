@@ -1,27 +1,27 @@
 import { type JSX } from "preact";
 import { Icon } from "./icons.tsx";
-import { type PageEvent, type Toast } from "./state.ts";
+import { type PageEvent, type PageState } from "./state.ts";
 import { answerText } from "./wording.ts";
 
 export interface ToastProps {
-  readonly toast: Toast;
-  readonly nowMs: number;
-  readonly undoWindowMs: number;
+  readonly state: PageState;
   readonly dispatch: (event: PageEvent) => void;
 }
 
-/** The last answer, and the seconds in which it can be taken back. */
-export function UndoToast({ toast, nowMs, undoWindowMs, dispatch }: ToastProps): JSX.Element {
+/** The last answer, and the seconds in which it can be taken back. It never covers the picture. */
+export function UndoToast({ state, dispatch }: ToastProps): JSX.Element | null {
+  const { toast, nowMs, session } = state;
+  if (toast === null || session === null) return null;
   const leftMs = Math.max(0, toast.undoUntilMs - nowMs);
   const isCounting = toast.phase === "undoable" || toast.phase === "sending";
   return (
     <div class="toast" data-testid="toast">
       <Icon name={toast.phase === "waiting" ? "wifiOff" : "check"} />
       <span class="toast-text">
-        <strong>{answerText(toast.answered.submit.answer)}</strong>
+        <strong>{answerText(toast.answered.submit.answer, toast.answered.held)}</strong>
         <span>
           {toast.phase === "waiting"
-            ? "is sent when the connection is back"
+            ? "waits for the connection"
             : toast.phase === "undoing"
               ? "is being undone"
               : "answered"}
@@ -36,7 +36,7 @@ export function UndoToast({ toast, nowMs, undoWindowMs, dispatch }: ToastProps):
           <span
             class="toast-bar"
             aria-hidden="true"
-            style={{ transform: `scaleX(${Math.min(1, leftMs / undoWindowMs)})` }}
+            style={{ transform: `scaleX(${Math.min(1, leftMs / session.undoWindowMs)})` }}
           />
         </>
       ) : null}

@@ -2,20 +2,25 @@ import type { Reason, ReviewAnswer, ReviewCase } from "../../../protocol/index.t
 
 /** The page's sentences, in one place. */
 
-/** `Oatly-Oat-Milk` as people write it. */
+/** `Oatly-Oat-Milk` and `product_identification` as people write them. */
 export function labelText(label: string): string {
-  return label.replaceAll(/[-_]+/g, " ");
+  const text = label.replaceAll(/[-_]+/g, " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-export function answerText(answer: ReviewAnswer): string {
+export function answerText(answer: ReviewAnswer, held: Pick<ReviewCase, "inputKind">): string {
   switch (answer.kind) {
     case "label":
       return labelText(answer.label);
     case "cannot_tell":
       return "Cannot tell";
     case "bad_picture":
-      return "Bad picture";
+      return badInputText(held);
   }
+}
+
+export function badInputText({ inputKind }: Pick<ReviewCase, "inputKind">): string {
+  return inputKind === "image" || inputKind === "pixels" ? "Bad picture" : "Bad data";
 }
 
 /** Shares as whole percent; never 100% or 0% for something that is not quite that. */
@@ -83,12 +88,6 @@ export function agoText(agoMs: number): string {
   if (seconds < 90) return `${seconds} s ago`;
   const minutes = Math.round(seconds / 60);
   return minutes < 90 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
-}
-
-/** `vertical_speed` and `aisle-3` as a heading: the first letter large, no underscores. */
-export function nameText(name: string): string {
-  const text = name.replaceAll("_", " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function waitingText(waiting: number, more: boolean): string {
