@@ -30,8 +30,6 @@ import {
   type ReviewRecord,
 } from "./journal.ts";
 
-export { openJournalReadOnly } from "./journal-read-only.node.ts";
-
 export interface JournalOptions {
   /** The agent's data directory. The journal owns it while it is open. */
   readonly dir: string;

@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { agentSecret } from "../../edge-agent/journal/agent-secret.node.ts";
-import { openJournalReadOnly } from "../../edge-agent/journal/journal.node.ts";
+import { openJournalReadOnly } from "../../edge-agent/journal/journal-read-only.node.ts";
 import { markSuspect } from "../../edge-agent/journal/journal-directory.node.ts";
 import { prepareJournal } from "../../edge-agent/journal/journal-inspect.node.ts";
 import { openForTest, temporaryDirectory } from "../contract/journal-sqlite.ts";

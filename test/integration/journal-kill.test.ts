@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { afterAll, expect, test } from "vitest";
-import { openJournalReadOnly } from "../../edge-agent/journal/journal.node.ts";
+import { openJournalReadOnly } from "../../edge-agent/journal/journal-read-only.node.ts";
 import { openForTest, temporaryDirectory } from "../contract/journal-sqlite.ts";
 
 /** SIGKILL at random moments: whatever a promise said is durable is there, and the chain still verifies. */
