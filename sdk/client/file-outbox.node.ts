@@ -39,9 +39,10 @@ class FileOutbox implements Outbox {
   #file: FileHandle | null = null;
   #fileBytes = 0;
   #liveBytes = 0;
-  /** After a failed write or fsync nobody knows what the file holds (Rebello et al. 2020): it is written anew. */
+  /** After a failed fsync nobody knows what the file holds (Rebello et al. 2020): it is written anew. */
   #suspect = false;
-  #flushing: Promise<void> | null = null;
+  #busy = false;
+  #flushing: Promise<void> = Promise.resolve();
   #unlock: (() => Promise<void>) | null = null;
   #closed: Promise<void> | null = null;
 
@@ -57,8 +58,7 @@ class FileOutbox implements Outbox {
       const contents = await this.#read();
       this.#instance = contents.instance ?? randomBytes(4).toString("hex");
       for (const [key, item] of contents.items) this.#keep(key, item);
-      // Always a fresh file: what was torn is gone, what was removed takes no room, and the disk is known to take writes.
-      await this.#rewrite();
+      await this.#openOrRewrite(contents);
       return { instance: this.#instance, items: [...this.#items.values()] };
     } catch (cause) {
       await this.#release();
@@ -71,7 +71,8 @@ class FileOutbox implements Outbox {
   }
 
   remove(key: string): Promise<void> {
-    return this.#items.has(key) || this.#writes.length > 0 ? this.#write({ type: "remove", key }) : Promise.resolve();
+    const known = this.#items.has(key) || this.#busy;
+    return known ? this.#write({ type: "remove", key }) : Promise.resolve();
   }
 
   close(): Promise<void> {
@@ -90,6 +91,22 @@ class FileOutbox implements Outbox {
     this.#file = null;
     await this.#unlock?.();
     this.#unlock = null;
+  }
+
+  /** Appends to the file that is there, if it is sound: a full disk has no room for a second one. */
+  async #openOrRewrite({ instance, damagedBytes, wholeBytes }: LogContents): Promise<void> {
+    this.#fileBytes = wholeBytes;
+    if (instance === null || damagedBytes > 0 || this.#isBloated()) {
+      await this.#rewrite();
+      return;
+    }
+    this.#file = await open(this.#path, "r+");
+    await this.#file.truncate(wholeBytes);
+    await this.#file.sync();
+  }
+
+  #isBloated(): boolean {
+    return this.#fileBytes - this.#liveBytes > Math.max(deadBytesMax, this.#liveBytes);
   }
 
   async #read(): Promise<LogContents> {
@@ -115,23 +132,24 @@ class FileOutbox implements Outbox {
     }
     return new Promise((resolve, reject) => {
       this.#writes.push({ record, resolve, reject });
-      this.#flushing ??= this.#flush().finally(() => (this.#flushing = null));
+      if (!this.#busy) this.#flushing = this.#flush();
     });
   }
 
   async #flush(): Promise<void> {
+    this.#busy = true;
     while (this.#writes.length > 0) {
       const batch = this.#writes.splice(0);
       try {
         await this.#append(batch.map(({ record }) => record));
         for (const { resolve } of batch) resolve();
       } catch (cause) {
-        this.#suspect = true;
         const error = diskError(cause, this.#path);
         this.#logger.error("outbox_write_failed", { path: this.#path, cause });
         for (const { reject } of batch) reject(error);
       }
     }
+    this.#busy = false;
   }
 
   async #append(records: readonly LogRecord[]): Promise<void> {
@@ -139,15 +157,35 @@ class FileOutbox implements Outbox {
     const file = this.#file;
     if (file === null) throw new HoldpointError("HP_CLOSED", "the outbox is not open");
     const bytes = Buffer.concat(records.map(encodeRecord));
-    await writeWhole(file, bytes, this.#fileBytes);
     // Removals alone need no fsync: one that a power cut undoes is only sent and answered once more.
-    if (records.some(({ type }) => type === "put")) await file.datasync();
+    await this.#writeDurably(
+      file,
+      bytes,
+      records.some(({ type }) => type === "put"),
+    );
     this.#fileBytes += bytes.byteLength;
     for (const record of records) {
       if (record.type === "put") this.#keep(record.item.key, record.item);
       else if (record.type === "remove") this.#drop(record.key);
     }
-    if (this.#fileBytes - this.#liveBytes > Math.max(deadBytesMax, this.#liveBytes)) await this.#tidy();
+    if (this.#isBloated()) await this.#tidy();
+  }
+
+  async #writeDurably(file: FileHandle, bytes: Uint8Array, sync: boolean): Promise<void> {
+    try {
+      await writeWhole(file, bytes, this.#fileBytes);
+    } catch (cause) {
+      // Usually a full disk: what was written of it is cut off again, and the file is as good as before.
+      await file.truncate(this.#fileBytes).catch(() => (this.#suspect = true));
+      throw cause;
+    }
+    if (!sync) return;
+    try {
+      await file.datasync();
+    } catch (cause) {
+      this.#suspect = true;
+      throw cause;
+    }
   }
 
   /** What was just written is durable already: a rewrite that fails must not fail it. */
@@ -155,6 +193,8 @@ class FileOutbox implements Outbox {
     try {
       await this.#rewrite();
     } catch (cause) {
+      // The open file may already be the replaced one.
+      this.#suspect = true;
       this.#logger.warn("outbox_rewrite_failed", { path: this.#path, cause });
     }
   }

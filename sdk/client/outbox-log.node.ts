@@ -18,8 +18,8 @@ export type LogRecord =
 export interface LogContents {
   readonly instance: string | null;
   readonly items: ReadonlyMap<string, OutboxItem>;
-  /** Bytes from the start of the last torn record on; 0 where the file ends with a whole record. */
-  readonly tornBytes: number;
+  /** Bytes up to the end of the last whole record; what follows is torn. */
+  readonly wholeBytes: number;
   /** Bytes that were skipped between whole records: bits have changed on the disk. */
   readonly damagedBytes: number;
 }
@@ -61,7 +61,7 @@ export function readLog(file: Buffer): LogContents {
     else if (found.record.type === "put") items.set(found.record.item.key, found.record.item);
     else items.delete(found.record.key);
   }
-  return { instance, items, tornBytes: file.byteLength - at, damagedBytes };
+  return { instance, items, wholeBytes: at, damagedBytes };
 }
 
 interface FoundRecord {

@@ -214,6 +214,37 @@ describe("on a full disk", () => {
     }
   });
 
+  test("an agent that starts on a full disk starts, says so, and recovers by itself", async ({ skip }) => {
+    const small = temporaryDirectory();
+    if (!mount(small)) {
+      await open();
+      skip("mounting a small tmpfs is not allowed here");
+    }
+    try {
+      const limits = { reserveBytes: 2 << 20, walBytesMax: 1 << 20, databaseBytesMax: 1 << 30 };
+      await open({ dir: join(small, "data"), limits });
+      const id = await picture("accept");
+      await under.journal.close();
+      const filler = join(small, "filler");
+      try {
+        writeFileSync(filler, Buffer.alloc(16 << 20, 1));
+      } catch {
+        // That is the point.
+      }
+      await open({ dir: join(small, "data"), limits });
+      expect(under.opened).toEqual({ kind: "existing" });
+      expect(under.journal.storage().problem).toMatchObject({ code: "HP_DISK_FULL" });
+      expect((await under.journal.find(id))?.state).toBe("final");
+      await expect(under.journal.admit(admissionOf(makeRequest()))).rejects.toMatchObject({ code: "HP_DISK_FULL" });
+      rmSync(filler);
+      await under.pass(1000);
+      expect(await under.journal.admit(admissionOf(makeRequest()))).toEqual({ kind: "admitted" });
+    } finally {
+      await under.journal.close();
+      execFileSync("umount", [small]);
+    }
+  });
+
   test("a database at its own bound lets the oldest closed cases go and takes new ones again", async () => {
     await open({ limits: { databaseBytesMax: 2 << 20, walBytesMax: 256 * 1024 } });
     const { journal } = under;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addDevice } from "../../edge-agent/devices/directory.node.ts";
-import { importModel } from "../../models/index.node.ts";
+import { openRegistry, proveModel } from "../../models/index.node.ts";
 
 /** The built command, run as its users run it: a process of its own, killed and started again by the tests. */
 
@@ -48,9 +48,10 @@ export async function agentPlace(options: {
   const devices: Record<string, string> = {};
   for (const name of options.devices ?? ["camera-1"]) devices[name] = await addDevice(dataDir, name, Date.now());
   if (options.model !== false) {
-    const from = join(root, "models/zoo/product-id");
-    const imported = await importModel(from, { registryDir: join(dataDir, "models"), activate: true });
+    const registry = openRegistry(join(dataDir, "models"));
+    const imported = await registry.import(join(root, "models/zoo/product-id"), proveModel);
     if (!imported.ok) throw imported.error;
+    await registry.activate("product-id");
   }
   return { dataDir, configFile, devices, remove: () => rm(dataDir, { recursive: true, force: true }) };
 }

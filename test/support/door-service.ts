@@ -100,13 +100,9 @@ export class DoorService implements AgentService {
       ...over,
     };
     this.#decisions.set(id, decision);
-    const row = this.durable.get(id) ?? { device: "camera-1", encoding: "json", transport: "mqtt" };
-    const entry: Revision = {
-      device: row.device,
-      decision,
-      encoding: row.encoding as Encoding,
-      transport: row.transport as "mqtt",
-    };
+    const row = this.durable.get(id) ?? { device: "camera-1", encoding: "json" as const, transport: "mqtt" as const };
+    const { device, encoding, transport } = row;
+    const entry: Revision = { device, decision, encoding, transport };
     this.rows.push(entry);
     for (const listener of this.#listeners) listener(entry);
     return decision;
@@ -150,6 +146,7 @@ export class DoorService implements AgentService {
       reviews: [],
       outcomes: [],
       inputState: "none",
+      auditState: "none",
       reviewLeftMs: null,
     });
   }
