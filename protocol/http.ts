@@ -9,13 +9,24 @@ export interface Route {
   /** Path with parameters: `/v1/decisions/:id`. */
   readonly path: string;
   /** Operational errors are thrown as HoldpointError and become problem+json. */
-  handle(exchange: Exchange): Response | Promise<Response>;
+  handle(exchange: Exchange): Response | Reply | Promise<Response | Reply>;
+}
+
+/** An answer as plain data: for the busy routes, because making a `Response` costs more than the rest of the exchange. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
 }
 
 export interface Exchange {
   readonly request: Request;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** Aborted when the peer is gone before it has its answer: whoever waits on its behalf can stop. */
+  readonly gone: AbortSignal;
+  /** One header of the request, in lower case; without the cost of `request`. */
+  header(name: string): string | null;
   /** Address of the peer, for rate limits. */
   readonly remote: string;
   /** The whole body. Throws HP_TOO_LARGE above the server's `bodyBytesMax`, before it is read into memory. */
@@ -28,6 +39,16 @@ export function jsonResponse(value: unknown, status = 200, headers: Readonly<Rec
 
 /** RFC 9457, with the members of our error body. */
 export function problemResponse(error: HoldpointError, id: string | null = null): Response {
+  const { body, status, headers } = problemReply(error, id);
+  return new Response(body as string, { status, headers });
+}
+
+export function jsonReply(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(value) };
+}
+
+/** RFC 9457, as plain data. */
+export function problemReply(error: HoldpointError, id: string | null = null): Reply {
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (error.retryAfterMs !== undefined) headers["retry-after"] = String(Math.ceil(error.retryAfterMs / 1000));
   if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="holdpoint"';
@@ -37,5 +58,5 @@ export function problemResponse(error: HoldpointError, id: string | null = null)
     status: error.status,
     ...error.body(id),
   };
-  return new Response(JSON.stringify(body), { status: error.status, headers });
+  return { status: error.status, headers, body: JSON.stringify(body) };
 }

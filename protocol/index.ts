@@ -91,4 +91,12 @@ export {
   type DeviceChannel,
   type DeviceTopic,
 } from "./topics.ts";
-export { jsonResponse, problemResponse, type Exchange, type Route } from "./http.ts";
+export {
+  jsonReply,
+  jsonResponse,
+  problemReply,
+  problemResponse,
+  type Exchange,
+  type Reply,
+  type Route,
+} from "./http.ts";

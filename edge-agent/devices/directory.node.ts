@@ -11,7 +11,7 @@ import {
 } from "../../protocol/index.ts";
 import { type DeviceDirectory } from "../service.ts";
 import { changeDevices, deviceFilePath, readDevices, type DeviceRecord } from "./device-file.node.ts";
-import { hashSecret, newSecret, nothingMatches, secretMatches } from "./secret.node.ts";
+import { hashSecret, newSecret, nothingMatches, randomPart, secretMatches } from "./secret.node.ts";
 
 export interface DirectoryOptions {
   /** The agent's data directory. */
@@ -73,7 +73,8 @@ class FileDirectory implements OpenDirectory {
     return this.#problem;
   }
 
-  async verify(device: string, secret: string): Promise<boolean> {
+  async verify(device: string, whole: string): Promise<boolean> {
+    const secret = randomPart(device, whole);
     // A device that was added a moment ago need not wait for the next look at the file.
     if (!this.has(device) && this.#options.clock.monotonicMs() - this.#refreshedAtMs > 100) await this.refresh();
     const record = this.#devices.get(device);
@@ -162,7 +163,12 @@ async function stampOf(dir: string): Promise<string> {
 export async function addDevice(dir: string, name: string, nowMs: number): Promise<string> {
   checkName(name);
   const secret = newSecret(name);
-  const record: DeviceRecord = { name, scrypt: await hashSecret(secret), createdAt: nowMs, disabled: false };
+  const record: DeviceRecord = {
+    name,
+    scrypt: await hashSecret(randomPart(name, secret)),
+    createdAt: nowMs,
+    disabled: false,
+  };
   return changeDevices(dir, (devices) => {
     if (devices.some((device) => device.name === name)) {
       const hint = "Remove it first with `holdpoint device remove`, or choose another name.";

@@ -14,10 +14,9 @@ export function newSecret(device: string): string {
   return `${device}.${randomBytes(32).toString("base64url")}`;
 }
 
-/** The device that a secret names, or null: device names have dots, the random part has none. */
-export function deviceOfSecret(secret: string): string | null {
-  const dot = secret.lastIndexOf(".");
-  return dot > 0 ? secret.slice(0, dot) : null;
+/** A device may give its secret with its name or without: the part behind the name is what counts. */
+export function randomPart(device: string, secret: string): string {
+  return secret.startsWith(`${device}.`) ? secret.slice(device.length + 1) : secret;
 }
 
 export async function hashSecret(secret: string): Promise<Hash> {

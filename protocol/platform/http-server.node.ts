@@ -1,7 +1,7 @@
-import { type IncomingMessage, type Server } from "node:http";
-import { serve, type HttpBindings } from "@hono/node-server";
-import { Hono, type Context } from "hono";
-import { HoldpointError, problemResponse, type Exchange, type Logger, type Route } from "../index.ts";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { HoldpointError, problemReply, type Logger, type Reply, type Route } from "../index.ts";
+import { BodyBudget, ServedExchange } from "./http-exchange.node.ts";
+import { HttpRouter } from "./http-router.ts";
 
 /** The HTTP server that every room shares: routes as data in, problem+json out, a bound on everything. */
 export interface HttpServerOptions {
@@ -10,8 +10,12 @@ export interface HttpServerOptions {
   /** 0 chooses a free port. */
   readonly port: number;
   readonly bodyBytesMax: number;
+  /** Bodies of all exchanges together; above it HP_BUSY. */
+  readonly bodiesBytesMax?: number;
   /** Sockets above it are closed at once. */
   readonly connectionsMax: number;
+  /** From the first byte of a request to the last of its body; a peer that drips is answered 408 and closed. */
+  readonly requestTimeoutMs?: number;
   readonly logger: Logger;
   readonly onConnections?: (open: number) => void;
   readonly onRefused?: (error: HoldpointError) => void;
@@ -24,75 +28,149 @@ export interface RunningHttpServer {
   close(graceMs?: number): Promise<void>;
 }
 
+const bodiesBytesDefault = 128 * 1024 * 1024;
+const requestTimeoutDefaultMs = 30_000;
+const headersTimeoutMs = 10_000;
+const keepAliveTimeoutMs = 65_000;
+/** A refused body is read and dropped for so long, so that the peer can read why; then the socket is closed. */
+const lingerMs = 500;
+
 /** Errors: HP_PORT when the port is taken or not allowed. */
 export async function serveHttp(options: HttpServerOptions): Promise<RunningHttpServer> {
-  const app = new Hono<{ Bindings: HttpBindings }>();
-  for (const route of options.routes) {
-    app.on(route.method, route.path, async (context) => route.handle(exchangeOf(context, options.bodyBytesMax)));
-  }
-  app.notFound((context) => {
-    const known = options.routes.some((route) => sameShape(route.path, context.req.path));
-    const error = known
-      ? new HoldpointError("HP_METHOD", `${context.req.method} is not allowed on ${context.req.path}`)
-      : new HoldpointError("HP_NOT_FOUND", `there is nothing at ${context.req.path}`);
-    options.onRefused?.(error);
-    return problemResponse(error);
+  const requestTimeoutMs = options.requestTimeoutMs ?? requestTimeoutDefaultMs;
+  const server = createServer({
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
+    connectionsCheckingInterval: Math.min(2_000, Math.max(50, requestTimeoutMs / 4)),
+    keepAliveTimeout: keepAliveTimeoutMs,
+    noDelay: true,
   });
-  app.onError((cause) => {
-    if (!(cause instanceof HoldpointError)) options.logger.error("http_handler_failed", { cause });
-    const error = cause instanceof HoldpointError ? cause : new HoldpointError("HP_BUSY", "the request failed here");
-    options.onRefused?.(error);
-    return problemResponse(error);
+  const door = new HttpDoor(options);
+  server.on("request", (incoming, outgoing) => void door.answer(incoming, outgoing));
+  // A body that is too large is refused before the peer sends it.
+  server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    if (!(Number(incoming.headers["content-length"] ?? 0) > options.bodyBytesMax)) outgoing.writeContinue();
+    void door.answer(incoming, outgoing);
   });
-  const server = await listen(app, options);
+  await listen(server, options);
   return runningServer(server, options);
 }
 
-function exchangeOf(context: Context<{ Bindings: HttpBindings }>, bodyBytesMax: number): Exchange {
-  const request = context.req.raw;
-  const url = new URL(request.url);
-  return {
-    request,
-    params: context.req.param(),
-    query: url.searchParams,
-    remote: context.env.incoming.socket.remoteAddress ?? "",
-    body: () => readBody(context.env.incoming, bodyBytesMax),
-  };
-}
+class HttpDoor {
+  readonly #options: HttpServerOptions;
+  readonly #router: HttpRouter;
+  readonly #budget: BodyBudget;
 
-/** Reads Node's own stream: the length is checked before and while reading, and nothing is copied twice. */
-async function readBody(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
-  const tooLarge = (): HoldpointError =>
-    new HoldpointError("HP_TOO_LARGE", `the body is larger than the ${bytesMax} bytes that are allowed`);
-  if (Number(incoming.headers["content-length"] ?? 0) > bytesMax) throw tooLarge();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > bytesMax) throw tooLarge();
-    chunks.push(chunk);
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#router = new HttpRouter(options.routes);
+    this.#budget = new BodyBudget(options.bodiesBytesMax ?? bodiesBytesDefault);
   }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+
+  /** Never rejects. */
+  async answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const exchange = new ServedExchange(incoming, outgoing, this.#options.bodyBytesMax, this.#budget);
+    try {
+      const answer = await this.#handled(exchange);
+      if (outgoing.destroyed) return;
+      if (answer instanceof Response) await sendResponse(answer, outgoing, incoming.method === "HEAD");
+      else sendReply(answer, outgoing, incoming.method === "HEAD");
+      if (!incoming.complete) dropRest(incoming);
+    } catch (cause) {
+      // The answer itself broke off in the middle: the peer must not take it for whole.
+      if (!outgoing.destroyed) this.#options.logger.warn("http_answer_failed", { cause });
+      outgoing.destroy();
+    } finally {
+      exchange.release();
+    }
+  }
+
+  async #handled(exchange: ServedExchange): Promise<Response | Reply> {
+    try {
+      const found = this.#router.find(exchange.method, exchange.path);
+      if (found.kind === "route") {
+        exchange.params = found.params;
+        return await found.route.handle(exchange);
+      }
+      if (found.kind === "nothing") throw new HoldpointError("HP_NOT_FOUND", `there is nothing at ${exchange.path}`);
+      const error = new HoldpointError("HP_METHOD", `${exchange.method} is not allowed on ${exchange.path}`);
+      this.#options.onRefused?.(error);
+      const reply = problemReply(error);
+      return { ...reply, headers: { ...reply.headers, allow: found.allow.join(", ") } };
+    } catch (cause) {
+      const known = cause instanceof HoldpointError;
+      if (!known && !exchange.isGone) this.#options.logger.error("http_handler_failed", { path: exchange.path, cause });
+      const error = known ? cause : new HoldpointError("HP_BUSY", "the request failed here", { retryAfterMs: 1000 });
+      this.#options.onRefused?.(error);
+      return problemReply(error);
+    }
+  }
 }
 
-function listen(app: Hono<{ Bindings: HttpBindings }>, options: HttpServerOptions): Promise<Server> {
+function sendReply(reply: Reply, outgoing: ServerResponse, headOnly: boolean): void {
+  const { status, headers, body } = reply;
+  const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
+  outgoing.writeHead(status, { ...headers, "content-length": length });
+  outgoing.end(headOnly ? undefined : body);
+}
+
+async function sendResponse(response: Response, outgoing: ServerResponse, headOnly: boolean): Promise<void> {
+  outgoing.statusCode = response.status;
+  for (const [name, value] of response.headers) {
+    if (name !== "set-cookie") outgoing.setHeader(name, value);
+  }
+  const cookies = response.headers.getSetCookie();
+  if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
+  if (headOnly || response.body === null) {
+    outgoing.end();
+    return;
+  }
+  // A stream may be endless (server-sent events); it stops with its peer.
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    if (outgoing.destroyed) return;
+    if (!outgoing.write(chunk)) await flowing(outgoing);
+  }
+  outgoing.end();
+}
+
+function flowing(outgoing: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      outgoing.off("drain", go);
+      outgoing.off("close", go);
+      resolve();
+    };
+    outgoing.once("drain", go);
+    outgoing.once("close", go);
+  });
+}
+
+function dropRest(incoming: IncomingMessage): void {
+  incoming.resume();
+  const { socket } = incoming;
+  const timer = setTimeout(() => {
+    if (!incoming.complete) socket.destroy();
+  }, lingerMs);
+  incoming.once("close", () => clearTimeout(timer));
+}
+
+function listen(server: Server, { host, port }: HttpServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname: options.host, port: options.port }, () => {
-      server.off("error", fail);
-      resolve(server);
-    }) as Server;
     const fail = (cause: NodeJS.ErrnoException): void => {
-      const message = `cannot listen on ${options.host}:${options.port} (${cause.code ?? cause.message})`;
+      const message = `cannot listen on ${host}:${port} (${cause.code ?? cause.message})`;
       reject(new HoldpointError("HP_PORT", message, { cause }));
     };
     server.once("error", fail);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off("error", fail);
+      resolve();
+    });
   });
 }
 
 function runningServer(server: Server, options: HttpServerOptions): RunningHttpServer {
   server.maxConnections = options.connectionsMax;
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 120_000;
+  server.on("error", (cause) => options.logger.error("http_server_failed", { cause }));
   let open = 0;
   server.on("connection", (socket) => {
     options.onConnections?.((open += 1));
@@ -113,11 +191,4 @@ function runningServer(server: Server, options: HttpServerOptions): RunningHttpS
         server.closeIdleConnections();
       }),
   };
-}
-
-/** `/v1/decisions/:id` has the shape of `/v1/decisions/42`. */
-function sameShape(pattern: string, path: string): boolean {
-  const wanted = pattern.split("/");
-  const given = path.split("/");
-  return wanted.length === given.length && wanted.every((part, i) => part.startsWith(":") || part === given[i]);
 }
