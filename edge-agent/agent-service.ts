@@ -76,8 +76,7 @@ export function createAgentService(options: AgentServiceOptions): AgentService {
   // Who asked lately: a wait right after a request asks no database whose case it is.
   const owners = new RecentOwners();
 
-  const refuse: Refuse = (message, id, error, encoding) => {
-    metrics.refused(message.transport, error.code);
+  const refuse: Refuse = (_message, id, error, encoding) => {
     return { kind: "refused", id, error, encoding };
   };
 

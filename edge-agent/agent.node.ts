@@ -1,13 +1,14 @@
 import { type AgentStatus, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
+import { type RunningHttpServer } from "../protocol/platform/http-server.node.ts";
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
 import { createAgentService } from "./agent-service.ts";
 import { startBroker, type BrokerOptions, type RunningBroker } from "./broker/broker.node.ts";
 import { openCore, type AgentCore, type CoreOptions } from "./core.node.ts";
 import { openDeviceDirectory } from "./devices/directory.node.ts";
-import { startAgentHttp, type RunningAgentHttp } from "./http/http.node.ts";
+import { startHttp, type HttpOptions } from "./http/http.node.ts";
 import { agentSecret } from "./journal/agent-secret.node.ts";
-import { createAgentMetrics } from "./metrics.node.ts";
+import { createMetrics } from "./metrics.node.ts";
 import { createReviewSource } from "./review-source.ts";
 import { startReview, type ReviewListenerOptions, type RunningReview } from "./review/listener.node.ts";
 import { type AgentService } from "./service.ts";
@@ -20,7 +21,7 @@ export interface Listener {
 
 export interface AgentOptions extends Omit<CoreOptions, "reviewer"> {
   readonly mqtt: (Listener & Pick<BrokerOptions, "tls">) | null;
-  readonly http: Listener | null;
+  readonly http: (Listener & Pick<HttpOptions, "localDevice" | "entityTask">) | null;
   /** The review page's own listener; null: nobody in the store can be asked. */
   readonly review: (Listener & Pick<ReviewListenerOptions, "onPairing" | "policy">) | null;
   readonly logger: Logger;
@@ -29,7 +30,7 @@ export interface AgentOptions extends Omit<CoreOptions, "reviewer"> {
 export interface RunningAgent {
   readonly storeId: string;
   readonly broker: RunningBroker | null;
-  readonly http: RunningAgentHttp | null;
+  readonly http: RunningHttpServer | null;
   readonly review: RunningReview | null;
   readonly service: AgentService;
   /** From the call of `startAgent` to open doors, milliseconds. */
@@ -95,18 +96,18 @@ async function closeAgent(core: AgentCore, doors: Doors): Promise<void> {
 class Doors {
   readonly service: AgentService;
   broker: RunningBroker | null = null;
-  http: RunningAgentHttp | null = null;
+  http: RunningHttpServer | null = null;
   review: RunningReview | null = null;
   readonly #core: AgentCore;
   readonly #options: AgentOptions;
-  readonly #metrics: ReturnType<typeof createAgentMetrics>;
+  readonly #metrics: ReturnType<typeof createMetrics>;
   readonly #deliveredListeners = new Set<(id: string, revision: number) => void>();
   readonly #closers: ((graceMs: number) => Promise<void> | void)[] = [];
 
   constructor(core: AgentCore, options: AgentOptions) {
     this.#core = core;
     this.#options = options;
-    this.#metrics = createAgentMetrics({ status: () => core.status(), storage: () => core.journal.storage() });
+    this.#metrics = createMetrics({ status: () => core.status(), counts: () => core.journal.counts() });
     this.service = createAgentService({
       storeId: core.pipeline.config().storeId,
       engine: core.engine,
@@ -124,6 +125,7 @@ class Doors {
   async open(): Promise<void> {
     const { mqtt, http, review, logger, dataDir, name } = this.#options;
     const shared = { clock: systemClock, timers: systemTimers, logger };
+    this.#closers.push(() => this.#metrics.close());
     const devices = await openDeviceDirectory({ ...shared, dir: dataDir });
     this.#closers.push(() => devices.close());
     const doors = { ...shared, service: this.service, devices, metrics: this.#metrics };
@@ -134,7 +136,13 @@ class Doors {
       this.#core.onStatusChange = () => void broker.publishStatus();
     }
     if (http) {
-      const server = await startAgentHttp({ ...doors, ...http });
+      const server = await startHttp({
+        ...doors,
+        ...http,
+        random: systemRandom,
+        hasher: nodeHasher,
+        metricsText: () => this.#metrics.text(),
+      });
       this.http = server;
       this.#closers.push((graceMs) => server.close(graceMs));
     }

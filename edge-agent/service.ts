@@ -9,7 +9,7 @@ import { type CasePage, type CaseQuery, type JournalCase } from "./journal/journ
 
 /**
  * What the doors of the agent (MQTT broker, HTTP) ask of its core. The doors authenticate and bound; the core decides.
- * Every method that takes bytes validates them, counts refusals and never throws for bad input.
+ * Every method that takes bytes validates them and never throws for bad input; the doors count what is refused.
  */
 export interface AgentService {
   readonly storeId: string;
@@ -47,11 +47,21 @@ export type Submitted =
   /** Durable. `decision` is there if the case was known and decided; the others come by `onRevision`. */
   | { readonly kind: "durable"; readonly id: string; readonly decision: Decision | null; readonly known: boolean }
   /** `error.retry` says whether the door acknowledges and reports (never, after-change) or withholds (backoff). */
-  | { readonly kind: "refused"; readonly id: string | null; readonly error: HoldpointError; readonly encoding: Encoding };
+  | {
+      readonly kind: "refused";
+      readonly id: string | null;
+      readonly error: HoldpointError;
+      readonly encoding: Encoding;
+    };
 
 export type Taken =
   | { readonly kind: "durable"; readonly id: string }
-  | { readonly kind: "refused"; readonly id: string | null; readonly error: HoldpointError; readonly encoding: Encoding };
+  | {
+      readonly kind: "refused";
+      readonly id: string | null;
+      readonly error: HoldpointError;
+      readonly encoding: Encoding;
+    };
 
 /** Who may connect. Secrets are kept as scrypt hashes; a device is known by name. */
 export interface DeviceDirectory {

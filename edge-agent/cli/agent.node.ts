@@ -4,7 +4,6 @@ import { layerNames, type LayerName } from "../../config/index.ts";
 import { type LayerFile } from "../../config/layer-files.node.ts";
 import { namePattern, HoldpointError } from "../../protocol/index.ts";
 import { createLogger } from "../../protocol/platform/log.node.ts";
-import { type ProviderName } from "../../models/index.node.ts";
 import { startAgent, type AgentOptions, type RunningAgent } from "../agent.node.ts";
 import { dataOption, logLevelOption, port, type LogLevel } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
@@ -75,7 +74,7 @@ function agentOptions(config: string | undefined, flags: AgentFlags): AgentOptio
     mqtt: { host: flags.host, port: flags.mqttPort, ...tls },
     http: { host: flags.host, port: flags.httpPort },
     review: flags.review ? { host: flags.reviewHost, port: flags.reviewPort } : null,
-    models: { providers: flags.providers.split(",").map((name) => name.trim() as ProviderName) },
+    models: { providers: flags.providers.split(",").map((name) => name.trim()) },
     logger: createLogger(flags.log, "agent"),
   };
 }

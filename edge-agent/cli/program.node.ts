@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { agentCommand } from "./agent.node.ts";
 import { auditCommand } from "./audit.node.ts";
-import { configCheckCommand } from "./config-check.node.ts";
+import { configCheckCommand, configKeysCommand } from "./config-check.node.ts";
 import { demoCommand } from "./demo.node.ts";
 import { deviceCommand } from "./device.node.ts";
 import { doctorCommand } from "./doctor.node.ts";
@@ -30,7 +30,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
 }
 
 function commands(): readonly Command[] {
-  const config = new Command("config").description("Work with store configs.").addCommand(configCheckCommand());
+  const config = new Command("config")
+    .description("Work with store configs.")
+    .addCommand(configCheckCommand())
+    .addCommand(configKeysCommand());
   return [
     demoCommand(),
     agentCommand(),

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
-import { modelOfDigest } from "../../models/index.node.ts";
+import { openModels, openRegistry } from "../../models/index.node.ts";
 import { HoldpointError, toBase64, type Decision, type Input } from "../../protocol/index.ts";
 import { evidenceOf, replay, type ReplayInputs, type ReplayReport } from "../../sdk/index.ts";
 import { type JournalCase, type JournalReader } from "../journal/journal.ts";
-import { openJournalReadOnly } from "../journal/journal.node.ts";
+import { openJournalReadOnly } from "../journal/journal-read-only.node.ts";
 import { dataOption } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
 
@@ -68,9 +68,11 @@ async function runAgain(
 ): Promise<ReplayInputs["again"]> {
   // A failure (a timeout, a crash) is what was recorded; running the model now would tell another story.
   if (!decision.model || found.trace?.finding.kind !== "evidence") return null;
-  const host = await modelOfDigest({ registryDir, digest: decision.model.digest, task: decision.task });
-  if (!host) return null;
+  const spec = await specOfDigest(registryDir, decision.model.digest);
+  if (spec === null) return null;
+  const host = openModels({ registryDir, isolation: "inline" });
   try {
+    await host.apply([{ task: decision.task, source: { kind: "registry", spec }, batchSize: 1 }]);
     const result = await host.predict(decision.task, decision.id, input);
     if (!result.ok) throw new HoldpointError("HP_MODEL_RUN", result.message);
     const { prediction, by } = result;
@@ -78,6 +80,15 @@ async function runAgain(
   } finally {
     await host.close();
   }
+}
+
+/** "name@version" of the registry's model with this digest, whatever is active now; null where it has none. */
+async function specOfDigest(registryDir: string, digest: string): Promise<string | null> {
+  for (const { name, versions } of await openRegistry(registryDir).list()) {
+    const found = versions.find((version) => version.modelDigest === digest);
+    if (found) return `${name}@${found.version}`;
+  }
+  return null;
 }
 
 const says: Readonly<Record<ReplayReport["kind"], string>> = {

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { HoldpointError } from "../../protocol/index.ts";
-import { openJournalReadOnly } from "../journal/journal.node.ts";
+import { openJournalReadOnly } from "../journal/journal-read-only.node.ts";
 import { storyOf } from "../story.ts";
 import { dataOption } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
