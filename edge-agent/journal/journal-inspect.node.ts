@@ -12,6 +12,7 @@ import {
 import { deriveSecret, readSecret } from "./agent-secret.node.ts";
 import { genesisHash } from "./chain.ts";
 import { verifyChain } from "./chain-verify.node.ts";
+import { DiskReserve } from "./disk-reserve.node.ts";
 import {
   clearSuspect,
   isSuspect,
@@ -56,6 +57,33 @@ export async function prepareJournal(options: PrepareOptions): Promise<PreparedJ
   } catch (cause) {
     throw new HoldpointError("HP_JOURNAL", `the data directory ${dir} cannot be made`, { cause });
   }
+  try {
+    return await prepare(options);
+  } catch (error) {
+    if (!isFull(error)) throw journalError(error, dir);
+  }
+  // A full disk: the reserve is there for this too.
+  new DiskReserve(dir, 0).release();
+  try {
+    return await prepare(options);
+  } catch (error) {
+    throw journalError(error, dir);
+  }
+}
+
+function isFull(error: unknown): boolean {
+  if (error instanceof HoldpointError) return error.code === "HP_DISK_FULL";
+  return sqliteFault(error) === "full" || (error as NodeJS.ErrnoException).code === "ENOSPC";
+}
+
+function journalError(error: unknown, dir: string): HoldpointError {
+  const what = `the journal in ${dir} cannot be opened`;
+  if (error instanceof HoldpointError || !isFull(error)) return sqliteError(error, what);
+  return new HoldpointError("HP_DISK_FULL", `${what}: the disk is full`, { cause: error });
+}
+
+async function prepare(options: PrepareOptions): Promise<PreparedJournal> {
+  const { dir } = options;
   const unlock = await lockDirectory(dir);
   try {
     const found = await inspect(dir);
@@ -70,7 +98,7 @@ export async function prepareJournal(options: PrepareOptions): Promise<PreparedJ
     return { opened, instance, agentMs: 0, unlock };
   } catch (error) {
     unlock();
-    throw sqliteError(error, `the journal in ${dir} cannot be opened`);
+    throw error;
   }
 }
 
