@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,17 +24,18 @@ const script = join(import.meta.dirname, "..", "support", "client-killed.node.ts
 
 /** Lets a device run for a while, kills it, and gives the ids that it was told are durable. */
 async function killedRun(path: string, first: number, livesMs: number): Promise<readonly string[]> {
-  const child = spawn(process.execPath, [script, agent.url, agent.device, agent.secret, path, String(first)], {
-    stdio: ["ignore", "pipe", "inherit"],
+  const notes = join(folder, `notes-${first}`);
+  writeFileSync(notes, "");
+  const child = spawn(process.execPath, [script, agent.url, agent.device, agent.secret, path, String(first), notes], {
+    stdio: "inherit",
   });
   const exited = once(child, "exit");
-  let text = "";
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-  await once(child.stdout, "data");
+  const told = (): readonly string[] => readFileSync(notes, "utf8").split("\n").slice(0, -1);
+  await eventually(() => told().length > 8, "the device has started");
   await new Promise((resolve) => setTimeout(resolve, livesMs));
   child.kill("SIGKILL");
   await exited;
-  return text.split("\n").filter((line) => line.length === 36);
+  return told();
 }
 
 it("sends after a SIGKILL everything that the killed process was told is durable, once", async () => {
@@ -47,7 +49,7 @@ it("sends after a SIGKILL everything that the killed process was told is durable
   }
   const client = clientOf(agent, "mqtt", { outbox: fileOutbox({ path }) });
   const recovered = await client.recovered();
-  await eventually(() => client.status().outstanding === 0, "everything is answered", 30_000);
+  await eventually(() => client.status().outstanding === 0, "everything is answered", 20_000);
   await client.close();
 
   const lost = durable.filter((id) => agent.cases.get(id)?.revisions.length !== 1);
