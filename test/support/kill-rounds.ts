@@ -100,7 +100,8 @@ class Load {
       this.#clients.push(client);
       await new Promise((resolve) => client.once("connect", resolve));
       await client.subscribeAsync(`holdpoint/v1/store_1/${device}/decision`, { qos: 1 });
-      const lanes = Array.from({ length: this.#options.windowMax ?? 16 }, () => this.#lane(client, device));
+      const gone = new Promise<void>((resolve) => client.once("close", resolve));
+      const lanes = Array.from({ length: this.#options.windowMax ?? 16 }, () => this.#lane(client, device, gone));
       this.#runs.push(...lanes);
     }
   }
@@ -111,7 +112,7 @@ class Load {
     await Promise.race([Promise.all(this.#runs), sleep(2000)]);
   }
 
-  async #lane(client: mqtt.MqttClient, device: string): Promise<void> {
+  async #lane(client: mqtt.MqttClient, device: string, gone: Promise<void>): Promise<void> {
     while (!this.#over) {
       const request = this.#request();
       const sent = await new Promise<boolean>((resolve) => {
@@ -121,7 +122,7 @@ class Load {
           { qos: 1 },
           (error) => resolve(!error),
         );
-        client.once("close", () => resolve(false));
+        void gone.then(() => resolve(false));
       });
       if (!sent) return;
       this.#seen.acknowledged.add(request.id);
