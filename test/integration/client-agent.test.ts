@@ -201,6 +201,16 @@ for (const way of ["mqtt", "http"] as const satisfies readonly Way[]) {
       await expect(client.final(id(99), { waitMs: 3_000 })).rejects.toMatchObject({ code: "HP_NOT_FOUND" });
     });
 
+    it("keeps what the agent has not acknowledged to a window, and the rest to itself", async () => {
+      agent.script = { intake: () => "ignore" };
+      for (let n = 0; n < 200; n += 1) await client.submit("cart", cart(n), { id: id(n) });
+      const windowMax = way === "mqtt" ? 64 : 16;
+      await eventually(() => agent.heard.length >= windowMax, "the window is full");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(agent.heard.length).toBe(windowMax);
+      expect(client.status().outstanding).toBe(200);
+    });
+
     it("speaks JSON where it is told to", async () => {
       await client.close();
       client = clientOf(agent, way, { encoding: "json" });
