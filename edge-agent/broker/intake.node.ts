@@ -100,6 +100,7 @@ export class Intake {
   }
 
   #refused(peer: Peer, id: string | null, error: HoldpointError, encoding: Encoding): { withheld: boolean } {
+    this.#options.metrics.refused("mqtt", error.code);
     const transient = error.retry === "backoff";
     this.#report(peer.device, transient ? this.#busy(error) : error, id, encoding);
     return { withheld: transient };

@@ -1,5 +1,4 @@
 import {
-  agentStatusTopic,
   deviceTopic,
   namePattern,
   parseDeviceTopic,
@@ -43,11 +42,6 @@ export function publishChannel(topic: string, store: string, device: string): De
 /** Whether a packet under this topic may be handed to the device: the second guard, after the subscription's. */
 export function mayReceive(topic: string, store: string, device: string): boolean {
   return !topic.includes("+") && !topic.includes("#") && feedsOf(topic, store, device) !== null;
-}
-
-/** Whether a filter of the device matches the status topic of this agent. */
-export function matchesStatus(filter: string, store: string, agent: string): boolean {
-  return filter === agentStatusTopic(store, agent) || filter === agentStatusTopic(store, "+");
 }
 
 /** The topics of one device, made once per connection. */

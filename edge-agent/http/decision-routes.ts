@@ -32,7 +32,8 @@ async function ask(door: HttpDoor, exchange: Exchange): Promise<Reply> {
   const device = await callingDevice(exchange, door.devices);
   const waitMs = waitOf(exchange, door.limits);
   const submitted = await door.service.submit({ device, bytes: await exchange.body(), transport: "http" });
-  if (submitted.kind === "refused") return refusalReply(submitted);
+  if (submitted.kind === "refused") return refusalReply(door.metrics, submitted);
+  door.metrics.acknowledged("http");
   const { id } = submitted;
   const wanted = waitMs > 0 && !door.waits.full;
   const decision =
@@ -74,7 +75,8 @@ async function tellOutcome(door: HttpDoor, exchange: Exchange): Promise<Reply> {
     bytes: encodeMessage(outcome.value, "msgpack"),
     transport: "http",
   });
-  if (taken.kind === "refused") return refusalReply(taken);
+  if (taken.kind === "refused") return refusalReply(door.metrics, taken);
+  door.metrics.acknowledged("http");
   return replyTo(exchange, { id, status: "recorded" });
 }
 
@@ -87,7 +89,8 @@ function conflicting(body: unknown, id: string): { id: string } {
 async function observe(door: HttpDoor, exchange: Exchange): Promise<Reply> {
   const device = await callingDevice(exchange, door.devices);
   const taken = await door.service.observe({ device, bytes: await exchange.body(), transport: "http" });
-  if (taken.kind === "refused") return refusalReply(taken);
+  if (taken.kind === "refused") return refusalReply(door.metrics, taken);
+  door.metrics.acknowledged("http");
   return replyTo(exchange, { id: taken.id, status: "recorded" });
 }
 

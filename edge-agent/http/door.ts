@@ -8,7 +8,7 @@ import {
   type Random,
   type Reply,
 } from "../../protocol/index.ts";
-import { type AgentService, type DeviceDirectory } from "../service.ts";
+import { type AgentMetrics, type AgentService, type DeviceDirectory } from "../service.ts";
 import { type HttpLimits } from "./http-limits.ts";
 import { type Waits } from "./waits.ts";
 
@@ -16,6 +16,7 @@ import { type Waits } from "./waits.ts";
 export interface HttpDoor {
   readonly service: AgentService;
   readonly devices: DeviceDirectory;
+  readonly metrics: AgentMetrics;
   readonly limits: HttpLimits;
   readonly waits: Waits;
   readonly clock: Clock;

@@ -54,7 +54,8 @@ async function decide(door: HttpDoor, exchange: Exchange): Promise<Reply> {
     input: body.values === undefined ? { kind: "entity", entity } : { kind: "event", entity, values: body.values },
   };
   const submitted = await door.service.submit({ device, bytes: encodeMessage(request, "msgpack"), transport: "http" });
-  if (submitted.kind === "refused") return refusalReply(submitted);
+  if (submitted.kind === "refused") return refusalReply(door.metrics, submitted);
+  door.metrics.acknowledged("http");
   const { id } = submitted;
   const decision =
     submitted.decision ??
@@ -99,7 +100,8 @@ async function tell(door: HttpDoor, exchange: Exchange): Promise<Reply> {
   const outcome = await messageOf(exchange, outcomeBody);
   const message = { ...outcome, at: outcome.at ?? Math.floor(door.clock.wallMs()) };
   const taken = await door.service.outcome({ device, bytes: encodeMessage(message, "msgpack"), transport: "http" });
-  if (taken.kind === "refused") return refusalReply(taken);
+  if (taken.kind === "refused") return refusalReply(door.metrics, taken);
+  door.metrics.acknowledged("http");
   return replyTo(exchange, { id: taken.id, status: "recorded" });
 }
 

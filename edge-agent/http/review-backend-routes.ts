@@ -38,7 +38,8 @@ async function submit(door: HttpDoor, exchange: Exchange): Promise<Reply> {
     ...(context === undefined ? {} : { context }),
   };
   const submitted = await door.service.submit({ device, bytes: encodeMessage(request, "msgpack"), transport: "http" });
-  if (submitted.kind === "refused") return refusalReply(submitted);
+  if (submitted.kind === "refused") return refusalReply(door.metrics, submitted);
+  door.metrics.acknowledged("http");
   return replyTo(exchange, { task_id: submitted.id, status: "processing" });
 }
 

@@ -218,6 +218,7 @@ describe("refusals", () => {
       ok: true,
       value: { encoding: "msgpack", value: { code: "HP_SCHEMA", id: requestOf(2).id } },
     });
+    expect(door.metrics.refusals).toEqual(["mqtt HP_ENCODING", "mqtt HP_SCHEMA"]);
     await client.publishAsync(topic("request"), jsonOf(requestOf(3)), { qos: 1 });
     expect(door.service.durable.size).toBe(1);
   });

@@ -76,7 +76,9 @@ describe("POST /v1/decisions", () => {
     const response = await door.post("/v1/decisions", body);
     expect(response.status).toBe(status);
     expect(await problemOf(response)).toMatchObject({ code, status, hint: expect.any(String) as string });
+    expect(door.metrics.refusals).toEqual([`http ${code}`]);
     expect((await door.post("/v1/decisions", requestOf(2))).status).toBe(202);
+    expect(door.metrics.acks).toBe(1);
   });
 
   test("a transient refusal is 503 with Retry-After", async () => {

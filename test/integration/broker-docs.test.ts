@@ -1,0 +1,45 @@
+import { execFile, execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { afterEach, describe, expect, test } from "vitest";
+import { brokerLimits } from "../../edge-agent/broker/broker-limits.ts";
+import { httpLimits } from "../../edge-agent/http/http-limits.ts";
+import { openDoor, type Door } from "../support/door-mqtt.ts";
+
+const doc = (name: string): string => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+const python = "/usr/bin/python3";
+const hasPaho = ((): boolean => {
+  try {
+    execFileSync(python, ["-c", "import paho.mqtt.client"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe("the documentation of the doors", () => {
+  test.each([
+    ["protocol.md", brokerLimits],
+    ["http.md", httpLimits],
+  ])("%s states every limit with its value", (name, limits) => {
+    const rows = [...(doc(name).split("## Limits")[1] ?? "").matchAll(/^\| `(\w+)` +\| ([\d,]+) +\|/gm)];
+    const stated = Object.fromEntries(rows.map(([, key = "", value = ""]) => [key, Number(value.replaceAll(",", ""))]));
+    expect(stated).toEqual(limits);
+  });
+
+  let door: Door | null = null;
+  afterEach(() => door?.close());
+
+  // Skipped where Debian's python3-paho-mqtt is not installed.
+  test.skipIf(!hasPaho)("the Python device of protocol.md gets its decision, and the agent its PUBACK", async () => {
+    door = await openDoor();
+    const text = /```python\n([\s\S]*?)```/.exec(doc("protocol.md"))?.[1] ?? "";
+    const env = { STORE: "store-1", DEVICE: "camera-1", SECRET: "camera-1.secret", PORT: String(door.broker.port) };
+    const printed = await new Promise<string>((resolve, reject) => {
+      execFile(python, ["-c", text], { env, timeout: 20_000 }, (error, stdout, stderr) =>
+        error ? reject(new Error(stderr || error.message)) : resolve(stdout),
+      );
+    });
+    expect(printed).toBe('decision product_identification final {"label": "Oat-Milk"}\n');
+    expect(door.service.rows).toEqual([]);
+  });
+});
