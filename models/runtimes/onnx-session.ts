@@ -15,7 +15,7 @@ export interface Onnxruntime {
   readonly InferenceSession: {
     create(model: Uint8Array, options: Readonly<Record<string, unknown>>): Promise<OnnxSession>;
   };
-  readonly Tensor: new (dtype: string, data: RowBuffer["data"], dims: readonly number[]) => unknown;
+  readonly Tensor: new (dtype: string, data: RowBuffer["data"], dims: readonly number[]) => { type: string };
 }
 
 interface OnnxSession {
@@ -84,8 +84,7 @@ function sessionOf(
     feeds.set(rows, known);
     let feed = known.get(count);
     if (!feed) {
-      const data = rows.data.subarray(0, count * rows.elements);
-      feed = { [input.name]: new onnxruntime.Tensor(rows.dtype, data, [count, ...tail]) };
+      feed = { [input.name]: tensorOf(onnxruntime, rows, [count, ...tail]) };
       known.set(count, feed);
     }
     return feed;
@@ -101,6 +100,18 @@ function sessionOf(
     },
     release: () => session.release(),
   };
+}
+
+/**
+ * Where the engine has a Float16Array, onnxruntime's Tensor insists on it and onnxruntime-node 1.30 then reads nothing of
+ * it: the bits go in as uint16, and the tensor is told what they mean.
+ */
+function tensorOf(onnxruntime: Onnxruntime, rows: RowBuffer, dims: readonly number[]): { type: string } {
+  const data = rows.data.subarray(0, dims[0] === undefined ? 0 : dims[0] * rows.elements);
+  if (rows.dtype !== "float16") return new onnxruntime.Tensor(rows.dtype, data, dims);
+  const tensor = new onnxruntime.Tensor("uint16", data, dims);
+  tensor.type = "float16";
+  return tensor;
 }
 
 /** What a file says of itself. Errors: HP_MODEL_LOAD. */
