@@ -5,7 +5,7 @@ import { HoldpointError, namePattern } from "../../protocol/index.ts";
 
 /** `<data>/devices.json`: the devices of one agent and the hashes of their secrets. Readable by its owner only. */
 
-export const deviceRecordSchema = z.strictObject({
+const deviceRecordSchema = z.strictObject({
   name: z.string().regex(namePattern),
   /** scrypt of the secret, with its parameters, so that they can grow. */
   scrypt: z.strictObject({

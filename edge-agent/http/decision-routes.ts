@@ -99,7 +99,7 @@ function decisionReply(exchange: Exchange, id: string, decision: Decision | null
 }
 
 /** Errors: HP_NOT_FOUND for what cannot be an id. */
-export function idOf(exchange: Exchange): string {
+function idOf(exchange: Exchange): string {
   const id = exchange.params["id"] ?? "";
   if (!idPattern.test(id)) throw unknownDecision(id.slice(0, 64));
   return id;

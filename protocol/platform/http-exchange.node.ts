@@ -1,5 +1,6 @@
 import { type IncomingMessage, type ServerResponse } from "node:http";
-import { HoldpointError, type Exchange } from "../index.ts";
+import { HoldpointError } from "../errors.ts";
+import { type Exchange } from "../http.ts";
 
 /** Bytes of request bodies that are in memory, over all exchanges of a server. */
 export class BodyBudget {

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { HoldpointError, problemReply, type Logger, type Reply, type Route } from "../index.ts";
+import { HoldpointError } from "../errors.ts";
+import { problemReply, type Reply, type Route } from "../http.ts";
+import { type Logger } from "../ports.ts";
 import { BodyBudget, ServedExchange } from "./http-exchange.node.ts";
 import { HttpRouter } from "./http-router.ts";
 
