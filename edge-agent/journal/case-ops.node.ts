@@ -84,6 +84,12 @@ export class CaseOps {
   readonly #ledger: Ledger;
   readonly #sql: ReturnType<typeof prepareAll>;
   retention: RetentionLimits;
+  /**
+   * Cases that were just admitted, and those whose device has just been answered: they are looked up again within
+   * milliseconds. What stands here never differs from the table; a rollback forgets all of it.
+   */
+  readonly #received = new Map<string, HeadRow>();
+  readonly #answered = new Map<string, { readonly n: number; readonly device: string }>();
 
   constructor(database: Database, ledger: Ledger, retention: RetentionLimits) {
     this.#ledger = ledger;
@@ -127,7 +133,21 @@ export class CaseOps {
     );
     ledger.totals.received += 1;
     ledger.totals.undecided += 1;
+    remember(this.#received, id, {
+      ...{ n, device, transport, state: "received", verdict: null, revision: 0, audit: "none" },
+      ...{ input_state: input === null ? "none" : "kept", body_digest: null },
+    });
     return 0;
+  }
+
+  /** After a rollback (all of it), or when something else changed a case. */
+  forget(id?: string): void {
+    if (id !== undefined) {
+      this.#received.delete(id);
+      return;
+    }
+    this.#received.clear();
+    this.#answered.clear();
   }
 
   #admitAgain(old: HeadRow, digest: Uint8Array): OpResult {
@@ -139,7 +159,7 @@ export class CaseOps {
 
   decide(op: DecideOp): OpResult {
     const [, id, status, verdict, body, trace, auditSample, reviewWithinMs] = op;
-    const row = this.#sql.head.get(id);
+    const row = this.#received.get(id) ?? this.#sql.head.get(id);
     const step = taskTransition(row?.state ?? "none", status === "pending" ? "decide_pending" : "decide_final");
     if (row === undefined) return failure("HP_NOT_FOUND", `no case ${id} was admitted`);
     if (step.reply !== "applied") return 0;
@@ -153,6 +173,8 @@ export class CaseOps {
       ...[answered ? agentMs : null, rank, row.n],
     );
     this.#revise(row, 1, body, trace);
+    this.#received.delete(id);
+    if (row.transport === "mqtt") remember(this.#answered, id, { n: row.n, device: row.device });
     totals.undecided -= 1;
     if (!answered) totals.pending += 1;
     const header = { at: this.#ledger.wallMs, audit, body: textHash(`${body}\0${trace}`), id, kind: "decide" };
@@ -246,7 +268,8 @@ export class CaseOps {
 
   delivered(op: DeliveredOp): OpResult {
     const [, device, id, revision] = op;
-    const row = this.#sql.head.get(id);
+    const row = this.#answered.get(id) ?? this.#sql.head.get(id);
+    this.#answered.delete(id);
     if (row === undefined || row.device !== device) return 0;
     if (deliveryTransition("waiting", "acknowledged").effect !== "delete") return 0;
     const { changes } = this.#sql.deleteDelivery.run(device, row.n * revisionSlots + revision);
@@ -286,6 +309,16 @@ export class CaseOps {
     totals.unsent += 1;
     this.#sql.insertOutbox.run(totals.outboxSeq, kind, n, Math.round(wallMs), body);
   }
+}
+
+/** Entries of each map; beyond it the oldest goes. */
+const rememberedMax = 4096;
+
+function remember<T>(map: Map<string, T>, id: string, value: T): void {
+  map.set(id, value);
+  if (map.size <= rememberedMax) return;
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
 }
 
 const emptyHash = new Uint8Array(32);

@@ -30,7 +30,7 @@ export function inputText(input: Input): string | null {
 }
 
 /** The request as `JournalCase` shows it: bytes empty, and values too once they were evicted or erased. */
-export function requestOf(header: string, text: string | null): DecisionRequest {
+function requestOf(header: string, text: string | null): DecisionRequest {
   const request = JSON.parse(header) as DecisionRequest;
   return { ...request, input: text === null ? hollowInput(request.input) : (JSON.parse(text) as Input) };
 }

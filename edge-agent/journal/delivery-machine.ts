@@ -17,7 +17,7 @@ function stay(state: DeliveryState): DeliveryStep {
   return { state, effect: null };
 }
 
-export const deliveryTransitions: Readonly<Record<DeliveryState, Readonly<Record<DeliveryEvent, DeliveryStep>>>> = {
+const deliveryTransitions: Readonly<Record<DeliveryState, Readonly<Record<DeliveryEvent, DeliveryStep>>>> = {
   none: {
     revised: { state: "waiting", effect: "insert" },
     polled: stay("none"),

@@ -76,11 +76,11 @@ export type DeliveredOp = readonly [op: "delivered", device: string, id: string,
 export type ConfigOp = readonly [op: "config", digest: string, body: string, retention: RetentionLimits];
 export type EraseOp = readonly [op: "erase", id: string];
 export type ForwardedOp = readonly [op: "forwarded", epoch: string, watermark: number];
-export type PruneOp = readonly [op: "prune", beforeAgentMs: number];
-export type ClockOp = readonly [op: "clock", jumpMs: number];
-export type StopOp = readonly [op: "stop"];
+type PruneOp = readonly [op: "prune", beforeAgentMs: number];
+type ClockOp = readonly [op: "clock", jumpMs: number];
+type StopOp = readonly [op: "stop"];
 /** Lets time pass: retention, eviction, recovery from a full disk, the journalled agent time. */
-export type TickOp = readonly [op: "tick"];
+type TickOp = readonly [op: "tick"];
 
 /** What an operation left: 0 for the usual, quick answer; else data, or an OpFailure. */
 export type OpResult = string | number | boolean | null | readonly unknown[] | OpFailure;

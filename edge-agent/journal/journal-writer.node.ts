@@ -166,6 +166,7 @@ export class JournalWriter {
     } catch (error) {
       if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
       this.#ledger.rolledBack();
+      this.#cases.forget();
       throw error;
     }
   }
@@ -187,6 +188,7 @@ export class JournalWriter {
       case "observe":
         return this.#cases.observe(op);
       case "erase":
+        this.#cases.forget(op[1]);
         return this.#upkeep.erase(op);
       case "config":
         this.#retention = op[3];

@@ -43,7 +43,7 @@ export interface JournalOptions {
 }
 
 /** docs/durability.md says what happens at each of them. */
-export const journalLimits: JournalLimits = Object.freeze({
+const journalLimits: JournalLimits = Object.freeze({
   databaseBytesMax: 16 * 1024 ** 3,
   walBytesMax: 8 * 1024 ** 2,
   reserveBytes: 16 * 1024 ** 2,
@@ -158,7 +158,7 @@ class SqliteJournal implements Journal {
     const { request, device, transport, encoding, receivedAtMs } = admission;
     const text = admission.keepInput ? inputText(request.input) : null;
     const data = inputData(request.input);
-    const bytes = data?.byteLength ?? text?.length ?? 0;
+    const bytes = data?.byteLength ?? Buffer.byteLength(text ?? "");
     const header = headerText(request);
     return this.#queue.push(
       [

@@ -171,7 +171,7 @@ export type Reviewed =
   | { readonly kind: "label"; readonly decision: Decision; readonly conflict: boolean }
   | { readonly kind: "unknown" };
 
-export interface Settlement {
+interface Settlement {
   readonly revision: Decision;
 }
 
@@ -217,7 +217,7 @@ export interface CasePage {
   readonly cursor: string | null;
 }
 
-export interface Delivery {
+interface Delivery {
   readonly device: string;
   readonly decision: Decision;
   readonly encoding: Encoding;

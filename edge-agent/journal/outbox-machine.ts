@@ -17,7 +17,7 @@ function stay(state: OutboxState): OutboxStep {
   return { state, effect: null };
 }
 
-export const outboxTransitions: Readonly<Record<OutboxState, Readonly<Record<OutboxEvent, OutboxStep>>>> = {
+const outboxTransitions: Readonly<Record<OutboxState, Readonly<Record<OutboxEvent, OutboxStep>>>> = {
   none: {
     written: { state: "unsent", effect: "insert" },
     behind: stay("none"),

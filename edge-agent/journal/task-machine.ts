@@ -13,7 +13,7 @@ export type TaskEvent = "admit" | "decide_pending" | "decide_final" | "review" |
  * start_patience: `review_within` begins. answered: retention begins, the input may be evicted.
  * keep_review: the review is kept (as the deciding one or as a label). keep_outcome, drop_input: as they say.
  */
-export type TaskEffect =
+type TaskEffect =
   "insert_case" | "insert_revision" | "start_patience" | "answered" | "keep_review" | "keep_outcome" | "drop_input";
 
 export interface TaskStep {
@@ -33,7 +33,7 @@ function applied(state: TaskState, ...effects: readonly TaskEffect[]): TaskStep 
   return { state, reply: "applied", effects };
 }
 
-export const taskTransitions: Readonly<Record<TaskState, Readonly<Record<TaskEvent, TaskStep>>>> = {
+const taskTransitions: Readonly<Record<TaskState, Readonly<Record<TaskEvent, TaskStep>>>> = {
   none: {
     admit: applied("received", "insert_case"),
     decide_pending: unknown,

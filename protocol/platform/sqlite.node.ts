@@ -4,7 +4,6 @@ import { HoldpointError, type ErrorCode } from "../errors.ts";
 /** The one file that knows better-sqlite3. It is an optional peer, so it is loaded when a database is opened. */
 
 export type Database = BetterSqlite3.Database;
-export type Statement<Row = unknown> = BetterSqlite3.Statement<unknown[], Row>;
 
 export interface DatabaseOptions {
   readonly readOnly?: boolean;

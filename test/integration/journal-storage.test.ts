@@ -37,6 +37,19 @@ async function inputStates(ids: readonly string[]): Promise<readonly (string | u
   return Promise.all(ids.map(async (id) => (await under.journal.find(id))?.inputState));
 }
 
+test("more work than the queue holds is refused at once; what was taken is kept", async () => {
+  await open();
+  const requests = Array.from({ length: 17_000 }, () => makeRequest({ kind: "entity", entity: "201" }));
+  const admission = admissionOf(makeRequest());
+  const settled = await Promise.allSettled(requests.map((request) => under.journal.admit({ ...admission, request })));
+  const refused = settled.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
+  expect(refused.length).toBeGreaterThan(0);
+  for (const error of refused) expect(error).toMatchObject({ code: "HP_BUSY", retryAfterMs: 200 });
+  const taken = requests.filter((_request, index) => settled[index]?.status === "fulfilled");
+  expect(await under.journal.counts()).toMatchObject({ received: taken.length });
+  expect((await under.journal.find(taken.at(-1)?.id ?? ""))?.state).toBe("received");
+});
+
 describe("at the byte budget", () => {
   test("accepted pictures go first and the oldest of them, then answered ones, then audit samples, never an unanswered one", async () => {
     await open({ retention: { journalBytesMax: 5 * pictureBytes } });
@@ -210,7 +223,7 @@ describe("on a full disk", () => {
       expect(await journal.verify()).toMatchObject({ intact: true });
     } finally {
       await under.journal.close();
-      execFileSync("umount", [small]);
+      execFileSync("/bin/umount", [small]);
     }
   });
 
@@ -241,7 +254,7 @@ describe("on a full disk", () => {
       expect(await under.journal.admit(admissionOf(makeRequest()))).toEqual({ kind: "admitted" });
     } finally {
       await under.journal.close();
-      execFileSync("umount", [small]);
+      execFileSync("/bin/umount", [small]);
     }
   });
 
@@ -285,7 +298,7 @@ async function fillUp(acknowledged: string[]): Promise<unknown> {
 
 function mount(dir: string): boolean {
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", dir], { stdio: "ignore" });
+    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", dir], { stdio: "ignore" });
     return true;
   } catch {
     return false;
