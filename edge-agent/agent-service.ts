@@ -10,9 +10,10 @@ import {
   type Encoding,
   type Logger,
   type ObservedEvent,
+  type ParseResult,
 } from "../protocol/index.ts";
 import { type Engine } from "../sdk/index.ts";
-import { type Journal, type JournalCase } from "./journal/journal.ts";
+import { type CasePage, type CaseQuery, type Journal, type JournalCase } from "./journal/journal.ts";
 import {
   type AgentMetrics,
   type AgentService,
@@ -42,143 +43,139 @@ export interface AgentServiceOptions {
   readonly onDelivered: (id: string, revision: number) => void;
 }
 
-const ownersMax = 16_384;
+type Refused = Extract<Taken, { kind: "refused" }>;
 
-type Refuse = (
-  message: DeviceMessage,
-  id: string | null,
-  error: HoldpointError,
-  encoding: Encoding,
-) => Extract<Taken, { kind: "refused" }>;
+/** Who asked lately: a wait right after a request asks no database whose case it is. */
+const ownersMax = 16_384;
 
 /** The core as the doors see it: bytes in, durable facts out. */
 export function createAgentService(options: AgentServiceOptions): AgentService {
-  const { engine, journal, metrics } = options;
-  const listeners = new Set<(revision: Revision) => void>();
+  return new CoreService(options);
+}
 
-  engine.onRevision((decision, origin) => {
-    if (decision.revision === 1) metrics.decided(decision);
-    void tell(decision, origin);
-  });
+class CoreService implements AgentService {
+  readonly storeId: string;
+  readonly status: () => Promise<AgentStatus>;
+  readonly #options: AgentServiceOptions;
+  readonly #listeners = new Set<(revision: Revision) => void>();
+  readonly #owners = new Map<string, string>();
 
-  const tell = async (decision: Decision, origin: CaseOrigin | null): Promise<void> => {
-    const known = origin ?? (await journal.find(decision.id).catch(() => null));
+  constructor(options: AgentServiceOptions) {
+    this.#options = options;
+    this.storeId = options.storeId;
+    this.status = options.status;
+    options.engine.onRevision((decision, origin) => {
+      options.metrics.decided(decision);
+      void this.#tell(decision, origin);
+    });
+  }
+
+  async submit(message: DeviceMessage): Promise<Submitted> {
+    const parsed = parseRequest(message.bytes);
+    if (!parsed.ok) return refusalOf(parsed);
+    const { value: request, encoding } = parsed;
+    const { device, transport } = message;
+    try {
+      const submission = await this.#options.engine.submit(request, { device, transport, encoding });
+      if (submission.kind === "conflict") {
+        throw new HoldpointError("HP_CONFLICT", `the id ${request.id} was used for another request`);
+      }
+      this.#own(request.id, device);
+      if (!submission.known) this.#rememberEvent(device, request);
+      return { ...submission, id: request.id };
+    } catch (cause) {
+      return { kind: "refused", id: request.id, error: HoldpointError.from(cause, "HP_JOURNAL"), encoding };
+    }
+  }
+
+  async outcome(message: DeviceMessage): Promise<Taken> {
+    return take(message, parseOutcome(message.bytes), async (outcome) => {
+      const recorded = await this.#options.journal.outcome(message.device, outcome);
+      if (recorded === "unknown_id") throw new HoldpointError("HP_NOT_FOUND", `no decision has the id ${outcome.id}`);
+    });
+  }
+
+  async observe(message: DeviceMessage): Promise<Taken> {
+    return take(message, parseObservedEvent(message.bytes), async (event) => {
+      const recorded = await this.#options.journal.observe(message.device, event);
+      if (recorded === "recorded") this.#options.onEvent(event);
+    });
+  }
+
+  async decision(device: string, id: string): Promise<JournalCase | null> {
+    const known = await this.#options.journal.find(id);
+    return known?.device === device ? known : null;
+  }
+
+  async wait(device: string, id: string, until: "decided" | "final", waitMs: number): Promise<Decision | null> {
+    if (this.#owners.get(id) !== device && !(await this.decision(device, id))) return null;
+    return this.#options.engine.wait(id, { until, waitMs });
+  }
+
+  list(query: CaseQuery): Promise<CasePage> {
+    return this.#options.journal.list(query);
+  }
+
+  onRevision(listener: (revision: Revision) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async undelivered(device: string, limit: number): Promise<readonly Revision[]> {
+    const rows = await this.#options.journal.undelivered(device, limit);
+    return rows.map((row) => ({ ...row, transport: "mqtt" as const }));
+  }
+
+  delivered(device: string, id: string, revision: number): void {
+    const { journal, logger, onDelivered } = this.#options;
+    onDelivered(id, revision);
+    // A row that could not be cleared is sent once more after the next connect: a duplicate, never a gap.
+    journal.delivered(device, id, revision).catch((cause: unknown) => {
+      logger.warn("delivery_not_cleared", { device, id, revision, cause });
+    });
+  }
+
+  async #tell(decision: Decision, origin: CaseOrigin | null): Promise<void> {
+    const known = origin ?? (await this.#options.journal.find(decision.id).catch(() => null));
     if (!known) return;
     const { device, encoding, transport } = known;
-    for (const listener of listeners) listener({ device, decision, encoding, transport });
-  };
+    for (const listener of this.#listeners) listener({ device, decision, encoding, transport });
+  }
 
-  const owned = async (device: string, id: string): Promise<JournalCase | null> => {
-    const known = await journal.find(id);
-    return known?.device === device ? known : null;
-  };
-
-  // Who asked lately: a wait right after a request asks no database whose case it is.
-  const owners = new RecentOwners();
-
-  const refuse: Refuse = (_message, id, error, encoding) => {
-    return { kind: "refused", id, error, encoding };
-  };
-
-  /** Runs a step after parsing; whatever it throws becomes a refusal. */
-  const take = async (message: DeviceMessage, id: string, work: () => Promise<void>): Promise<Taken> => {
-    try {
-      await work();
-      return { kind: "durable", id };
-    } catch (cause) {
-      return refuse(message, id, HoldpointError.from(cause, "HP_JOURNAL"), encodingOf(message.bytes) ?? "json");
-    }
-  };
+  #own(id: string, device: string): void {
+    this.#owners.set(id, device);
+    if (this.#owners.size <= ownersMax) return;
+    const [oldest] = this.#owners.keys();
+    if (oldest !== undefined) this.#owners.delete(oldest);
+  }
 
   /** An event that was decided on is an event of its entity: the next window sees it, after a restart too. */
-  const remember = (device: string, { id, at, input }: DecisionRequest): void => {
+  #rememberEvent(device: string, { id, at, input }: DecisionRequest): void {
     if (input.kind !== "event") return;
+    const { journal, logger, onEvent } = this.#options;
     const event: ObservedEvent = { v: 1, id, entity: input.entity, at, values: input.values };
-    options.onEvent(event);
-    journal.observe(device, event).catch((cause: unknown) => options.logger.warn("event_not_kept", { id, cause }));
-  };
-
-  return {
-    storeId: options.storeId,
-    submit: async (message) => {
-      const submitted = await submit(message, engine, refuse);
-      if (submitted.kind !== "durable") return submitted.refusal;
-      owners.set(submitted.id, message.device);
-      if (!submitted.known) remember(message.device, submitted.request);
-      return submitted;
-    },
-    outcome: async (message) => {
-      const parsed = parseOutcome(message.bytes);
-      if (!parsed.ok) return refuse(message, parsed.id, parsed.error, parsed.encoding);
-      return take(message, parsed.value.id, async () => {
-        const recorded = await journal.outcome(message.device, parsed.value);
-        if (recorded !== "unknown_id") return;
-        throw new HoldpointError("HP_NOT_FOUND", `no decision has the id ${parsed.value.id}`);
-      });
-    },
-    observe: async (message) => {
-      const parsed = parseObservedEvent(message.bytes);
-      if (!parsed.ok) return refuse(message, parsed.id, parsed.error, parsed.encoding);
-      return take(message, parsed.value.id, async () => {
-        if ((await journal.observe(message.device, parsed.value)) === "recorded") options.onEvent(parsed.value);
-      });
-    },
-    decision: owned,
-    wait: async (device, id, until, waitMs) => {
-      if (owners.get(id) !== device && !(await owned(device, id))) return null;
-      return engine.wait(id, { until, waitMs });
-    },
-    list: (query) => journal.list(query),
-    onRevision: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    undelivered: async (device, limit) => {
-      const rows = await journal.undelivered(device, limit);
-      return rows.map((row) => ({ ...row, transport: "mqtt" as const }));
-    },
-    delivered: (device, id, revision) => {
-      options.onDelivered(id, revision);
-      // A row that could not be cleared is sent once more after the next connect: a duplicate, never a gap.
-      journal.delivered(device, id, revision).catch((cause: unknown) => {
-        options.logger.warn("delivery_not_cleared", { device, id, revision, cause });
-      });
-    },
-    status: options.status,
-  };
-}
-
-class RecentOwners {
-  readonly #byId = new Map<string, string>();
-
-  get(id: string): string | undefined {
-    return this.#byId.get(id);
-  }
-
-  set(id: string, device: string): void {
-    this.#byId.set(id, device);
-    if (this.#byId.size <= ownersMax) return;
-    const [oldest] = this.#byId.keys();
-    if (oldest !== undefined) this.#byId.delete(oldest);
+    onEvent(event);
+    journal.observe(device, event).catch((cause: unknown) => logger.warn("event_not_kept", { id, cause }));
   }
 }
 
-type SubmitResult =
-  | (Extract<Submitted, { kind: "durable" }> & { readonly request: DecisionRequest })
-  | { readonly kind: "refused"; readonly refusal: Extract<Submitted, { kind: "refused" }> };
-
-async function submit(message: DeviceMessage, engine: Engine<CaseOrigin>, refuse: Refuse): Promise<SubmitResult> {
-  const parsed = parseRequest(message.bytes);
-  if (!parsed.ok) return { kind: "refused", refusal: refuse(message, parsed.id, parsed.error, parsed.encoding) };
-  const { value: request, encoding } = parsed;
-  const { device, transport } = message;
+/** Runs a step on a parsed message; whatever it throws becomes a refusal. */
+async function take<T extends { readonly id: string }>(
+  message: DeviceMessage,
+  parsed: ParseResult<T>,
+  work: (value: T) => Promise<void>,
+): Promise<Taken> {
+  if (!parsed.ok) return refusalOf(parsed);
+  const { id } = parsed.value;
   try {
-    const submission = await engine.submit(request, { device, transport, encoding });
-    if (submission.kind === "durable") return { ...submission, id: request.id, request };
-    const error = new HoldpointError("HP_CONFLICT", `the id ${request.id} was used for another request`);
-    return { kind: "refused", refusal: refuse(message, request.id, error, encoding) };
+    await work(parsed.value);
+    return { kind: "durable", id };
   } catch (cause) {
-    const error = HoldpointError.from(cause, "HP_JOURNAL");
-    return { kind: "refused", refusal: refuse(message, request.id, error, encoding) };
+    const encoding = encodingOf(message.bytes) ?? "json";
+    return { kind: "refused", id, error: HoldpointError.from(cause, "HP_JOURNAL"), encoding };
   }
+}
+
+function refusalOf({ id, error, encoding }: Extract<ParseResult<unknown>, { ok: false }>): Refused {
+  return { kind: "refused", id, error, encoding };
 }

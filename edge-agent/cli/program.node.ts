@@ -1,15 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { agentCommand } from "./agent.node.ts";
-import { auditCommand } from "./audit.node.ts";
-import { configCheckCommand, configKeysCommand } from "./config-check.node.ts";
-import { demoCommand } from "./demo.node.ts";
-import { deviceCommand } from "./device.node.ts";
-import { doctorCommand } from "./doctor.node.ts";
-import { modelCommand } from "./model.node.ts";
 import { printNote, reportFailure } from "./output.node.ts";
-import { replayCommand } from "./replay.node.ts";
-import { whyCommand } from "./why.node.ts";
 
 /** Runs the command line and returns the exit code: 0, 1 for a failure, 2 for bad input. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -18,7 +9,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .version(packageVersion())
     .showSuggestionAfterError()
     .configureOutput({ writeErr: (text) => printNote(text.trimEnd()) });
-  for (const command of commands()) program.addCommand(command);
+  for (const load of wanted(argv)) program.addCommand(await load());
   quietly(program);
   try {
     await program.parseAsync(argv);
@@ -29,22 +20,27 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   }
 }
 
-function commands(): readonly Command[] {
-  const config = new Command("config")
-    .description("Work with store configs.")
-    .addCommand(configCheckCommand())
-    .addCommand(configKeysCommand());
-  return [
-    demoCommand(),
-    agentCommand(),
-    doctorCommand(),
-    deviceCommand(),
-    config,
-    modelCommand(),
-    whyCommand(),
-    replayCommand(),
-    auditCommand(),
-  ];
+/** Each command in the order of the help. Only the named one is loaded: `why` must not wait for a model runtime. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  demo: async () => (await import("./demo.node.ts")).demoCommand(),
+  agent: async () => (await import("./agent.node.ts")).agentCommand(),
+  doctor: async () => (await import("./doctor.node.ts")).doctorCommand(),
+  device: async () => (await import("./device.node.ts")).deviceCommand(),
+  config: async () => {
+    const { configCheckCommand, configKeysCommand } = await import("./config-check.node.ts");
+    const config = new Command("config").description("Work with store configs.");
+    return config.addCommand(configCheckCommand()).addCommand(configKeysCommand());
+  },
+  model: async () => (await import("./model.node.ts")).modelCommand(),
+  why: async () => (await import("./why.node.ts")).whyCommand(),
+  replay: async () => (await import("./replay.node.ts")).replayCommand(),
+  audit: async () => (await import("./audit.node.ts")).auditCommand(),
+};
+
+function wanted(argv: readonly string[]): readonly (() => Promise<Command>)[] {
+  const [name = ""] = argv.slice(2);
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  return load ? [load] : Object.values(commands);
 }
 
 /** Commander ends the process by itself unless every command is told to throw. */

@@ -28,8 +28,8 @@ const { journal } = await openJournal({
 });
 const broker = await Aedes.createBroker();
 broker.published = (packet, client, done) => {
-  const parsed = client ? parseRequest(new Uint8Array(packet.payload as Buffer)) : null;
-  if (!parsed?.ok) {
+  const parsed = parseRequest(new Uint8Array(packet.payload as Buffer));
+  if (!parsed.ok) {
     done();
     return;
   }
@@ -37,7 +37,7 @@ broker.published = (packet, client, done) => {
     .admit({
       request: parsed.value,
       bodyDigest: bodyDigest(nodeHasher, parsed.value),
-      device: client?.id ?? "",
+      device: client.id,
       transport: "mqtt",
       encoding: parsed.encoding,
       receivedAtMs: systemClock.wallMs(),

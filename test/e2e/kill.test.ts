@@ -17,8 +17,8 @@ describe("SIGKILL of the agent at random moments under load", () => {
   });
 
   it("loses nothing that was acknowledged, and knows one body for each id and revision", async () => {
-    const random = seededRandom(Number(process.env["KILL_SEED"] ?? 1)).uniform;
-    const report = await killRounds({ place, rounds: 6, lifeMs: [150, 700], random });
+    const seeded = seededRandom(Number(process.env["KILL_SEED"] ?? 1));
+    const report = await killRounds({ place, rounds: 6, lifeMs: [150, 700], random: () => seeded.uniform() });
     expect(report).toMatchObject({ lost: 0, doubled: 0, chain: { intact: true } });
     expect(report.acknowledged).toBeGreaterThan(500);
     expect(report.decisionsSeen).toBeGreaterThan(100);
@@ -27,11 +27,12 @@ describe("SIGKILL of the agent at random moments under load", () => {
   it("the negative control, which acknowledges before it commits, does lose", async () => {
     const control = await agentPlace({ devices: ["camera-1", "till-1"], model: false });
     places.push(control);
+    const seeded = seededRandom(2);
     const report = await killRounds({
       place: control,
       rounds: 6,
       lifeMs: [150, 500],
-      random: seededRandom(2).uniform,
+      random: () => seeded.uniform(),
       entry: join(root, "test/chaos/ack-in-published.node.ts"),
       windowMax: 64,
       pictureShare: 0.2,

@@ -21,7 +21,7 @@ export interface DemoPictures {
 const picturesMax = 20_000;
 const picturesBytesMax = 512 * 1024 * 1024;
 /** Drawn crops: enough that a reviewer does not see the same one twice in a sitting. */
-const drawnCount = 96;
+const drawnCount = 48;
 
 const encodings: Readonly<Record<string, DemoPicture["input"]["encoding"]>> = {
   ".jpg": "jpeg",
