@@ -50,8 +50,12 @@ export async function exchange(options: HttpExchangeOptions, call: HttpCall): Pr
 }
 
 function init({ device, secret }: HttpExchangeOptions, { method, body }: HttpCall, signal: AbortSignal): RequestInit {
-  // The device's name may contain dots; a secret does not, so the last dot divides them.
-  const headers: Record<string, string> = { authorization: `Bearer ${device}.${secret}` };
+  // A secret from `device add` begins with the device's name already.
+  const token = secret.startsWith(`${device}.`) ? secret : `${device}.${secret}`;
+  const headers: Record<string, string> = {
+    authorization: `Bearer ${token}`,
+    accept: "application/msgpack, application/json",
+  };
   if (body !== null) headers["content-type"] = body[0] === 0x7b ? "application/json" : "application/msgpack";
   return {
     method,

@@ -49,6 +49,8 @@ export interface MqttConnection {
   publish(topic: string, payload: never, options: { readonly qos: 1 }, done: (error?: Error | null) => void): unknown;
   handleMessage(packet: MqttPublish, done: (error?: Error) => void): void;
   end(force: boolean, done: () => void): unknown;
+  /** The socket, where there is one: a WebSocket has no such setting and needs none. */
+  readonly stream: unknown;
 }
 export interface MqttPublish {
   readonly topic: string;
@@ -172,6 +174,8 @@ class MqttTransport implements Transport {
       );
     };
     connection.on("connect", () => {
+      // MQTT.js leaves Nagle's algorithm on: the PUBACK for a decision would hold the next request back by 40 ms.
+      (connection.stream as { readonly setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
       const topics = (["decision", "received", "error"] as const).map((channel) => this.#topic(channel));
       connection.subscribe(topics, { qos: 1 }, (error, granted) => {
         const denied = granted?.find(({ qos }) => qos > 2);

@@ -61,6 +61,7 @@ export class ScriptedAgent {
   readonly #inFlight = new Map<string, string>();
   readonly #subscribers = new Set<Client>();
   readonly #sockets = new Set<Socket>();
+  readonly #times = new Map<string, number>();
   #messageId = 0;
   #broker: Aedes | null = null;
   #server: Server | null = null;
@@ -110,6 +111,7 @@ export class ScriptedAgent {
     this.#broker = broker;
     this.#server = createServer((socket) => {
       this.connections += 1;
+      socket.setNoDelay(true);
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
       broker.handle(socket);
@@ -196,7 +198,8 @@ export class ScriptedAgent {
     if (!parsed.ok) return parsed.error;
     const request = parsed.value;
     this.heard.push(request.id);
-    const time = this.heard.filter((id) => id === request.id).length;
+    const time = (this.#times.get(request.id) ?? 0) + 1;
+    this.#times.set(request.id, time);
     const word = this.script.intake?.(request, time) ?? "take";
     if (word === "ignore") return null;
     if (word === "busy") {
