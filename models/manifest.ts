@@ -87,7 +87,7 @@ export const manifestSchema = z
     coarseCalibration: calibrationSchema.optional(),
     batch: z.strictObject({
       max: z.number().int().min(1).max(1024),
-      /** Whether a row's answer does not depend on the rows beside it. Import proves it; a false claim is refused. */
+      /** Whether a row's answer does not depend on the rows beside it. It is proved; unproven, one row runs at a time. */
       invariant: z.boolean(),
     }),
     golden: goldenSchema.optional(),

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { featureCount, goldenRows, parseManifest, type Manifest } from "../../models/index.ts";
 import { fromHalfBits, toHalfBits } from "../../models/features/half.ts";
@@ -73,6 +74,15 @@ describe("a manifest", () => {
     expect(featureCount({ kind: "items", labels: ["a", "b"] })).toBe(5);
     expect(featureCount({ kind: "tensor" })).toBeNull();
     expect(featureCount({ kind: "sequence", channels: ["g"], hertz: 60, samples: 30 })).toBe(30);
+  });
+});
+
+describe("docs/models.md", () => {
+  it("shows a manifest that is valid", () => {
+    const text = readFileSync(new URL("../../docs/models.md", import.meta.url), "utf8");
+    const [, json = ""] = /```json\n([^]*?)```/.exec(text) ?? [];
+    const parsed = parseManifest(JSON.parse(json));
+    expect(parsed.ok || parsed.error.message).toBe(true);
   });
 });
 
