@@ -20,8 +20,16 @@ const { journal } = await openJournal({
   limits: { reserveBytes: 1 << 20, walBytesMax: 1 << 20 },
 });
 
+/** Written at once, so that a kill loses no line; a pipe that is full for the moment is tried again. */
 function tell(what: string): void {
-  writeSync(1, `${what}\n`);
+  const line = Buffer.from(`${what}\n`);
+  for (let at = 0; at < line.length; ) {
+    try {
+      at += writeSync(1, line, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
 }
 
 async function work(): Promise<never> {

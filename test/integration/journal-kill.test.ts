@@ -30,7 +30,9 @@ async function killAfter(workMs: number): Promise<readonly Promised[]> {
     // A line that the kill cut short promises nothing.
     else if (id.length === 36) promised.push({ what, id });
   });
-  await Promise.all([once(running, "exit"), once(lines, "close")]);
+  const [[, signal]] = await Promise.all([once(running, "exit"), once(lines, "close")]);
+  // It was the kill that ended it, and nothing of its own.
+  expect(signal).toBe("SIGKILL");
   return promised;
 }
 
