@@ -138,7 +138,7 @@ export function transition(state: ReviewTaskState, event: ReviewTaskEvent, input
     case "leaseExpired":
       return leaseExpired(state, inputs);
     case "undoWindowEnded":
-      return state.kind === "answered" && inputs.nowMs >= state.undoUntilMs ? commitNow(state, inputs) : same(state);
+      return undoWindowEnded(state, inputs);
     case "committed":
       return state.kind === "committing" ? settled(state) : same(state);
     case "commitFailed":
@@ -231,9 +231,20 @@ function undo(
   return lease(event.reviewer, state.generation + 1, event.reviewId, inputs);
 }
 
+function undoWindowEnded(state: ReviewTaskState, inputs: ReviewTaskInputs): ReviewTransition {
+  if (state.kind !== "answered") return same(state);
+  // Timers round down: one that rings a fraction early is set again, or the answer would never leave.
+  if (inputs.nowMs < state.undoUntilMs) {
+    return move(state, { kind: "wake", event: "undoWindowEnded", atMs: state.undoUntilMs });
+  }
+  return commitNow(state, inputs);
+}
+
 function leaseExpired(state: ReviewTaskState, inputs: ReviewTaskInputs): ReviewTransition {
-  // A heartbeat may have come between the timer and its event.
-  if (state.kind !== "leased" || inputs.nowMs < state.expiresAtMs) return same(state);
+  if (state.kind !== "leased") return same(state);
+  if (inputs.nowMs < state.expiresAtMs) {
+    return move(state, { kind: "wake", event: "leaseExpired", atMs: state.expiresAtMs });
+  }
   return move(
     { kind: "waiting", generation: state.generation },
     { kind: "sleep" },

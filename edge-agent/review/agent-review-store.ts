@@ -55,18 +55,14 @@ interface Room extends AgentReviewStoreOptions {
 }
 
 export async function createAgentReviewStore(options: AgentReviewStoreOptions): Promise<ReviewStore> {
-  const { source, clock, timers } = options;
+  const { source, timers } = options;
   const fullPolicy = { ...defaultReviewPolicy, ...options.policy };
   const { undoWindowMs } = fullPolicy;
   const queue = createCaseQueue({ ...options, undoWindowMs, casesMax: options.casesMax ?? 1_000 });
   const desk = createNewsDesk(timers, () => queue.state());
   const room: Room = { ...options, queue, desk, fullPolicy, apply: (entry, event) => apply(room, entry, event) };
   queue.onOffered((entry) => {
-    if (entry.dueAtMs !== Infinity) {
-      entry.cancelDeadline = timers.after(entry.dueAtMs - clock.monotonicMs(), () =>
-        room.apply(entry, { kind: "deadline" }),
-      );
-    }
+    awaitDeadline(room, entry);
     desk.queueChanged();
   });
   const unsubscribe = [
@@ -98,6 +94,18 @@ export async function createAgentReviewStore(options: AgentReviewStoreOptions): 
     close: () => close(room, unsubscribe),
   };
 }
+
+/** A timer may ring early, and one of weeks cannot be set at once. */
+function awaitDeadline(room: Room, entry: QueuedCase): void {
+  const leftMs = entry.dueAtMs - room.clock.monotonicMs();
+  if (leftMs === Infinity) return;
+  entry.cancelDeadline = room.timers.after(Math.min(Math.max(0, Math.ceil(leftMs)), timerMsMax), () => {
+    if (room.clock.monotonicMs() < entry.dueAtMs) awaitDeadline(room, entry);
+    else room.apply(entry, { kind: "deadline" });
+  });
+}
+
+const timerMsMax = 86_400_000;
 
 function apply(room: Room, entry: QueuedCase, event: ReviewTaskEvent): ReviewTransition["refusal"] {
   const before = entry.state.kind;
@@ -283,6 +291,8 @@ async function picture(room: Room, reviewer: Reviewer, id: string): Promise<Resu
 
 /** Answers that are on their way are committed: whoever gave them saw them taken. */
 async function close(room: Room, unsubscribe: readonly (() => void)[]): Promise<void> {
+  // No news from here on: our own commits must not come back as somebody else's.
+  for (const cancel of unsubscribe) cancel();
   const commits: Promise<unknown>[] = [];
   for (const entry of room.queue.all()) {
     entry.cancelDeadline();
@@ -291,7 +301,6 @@ async function close(room: Room, unsubscribe: readonly (() => void)[]): Promise<
     if (state.kind === "answered" || state.kind === "committing") commits.push(send(room, entry, state.review));
   }
   await Promise.allSettled(commits);
-  for (const cancel of unsubscribe) cancel();
   room.queue.close();
   room.desk.close();
 }

@@ -68,7 +68,6 @@ function Suggestions({ held, dispatch }: Omit<PanelProps, "state">): JSX.Element
             type="button"
             class="suggestion"
             aria-keyshortcuts={String(index + 1)}
-            aria-label={`${labelText(label)}, ${percentText(confidence)}`}
             onClick={() => dispatch({ kind: "answerPressed", answer: { kind: "label", label } })}
           >
             <kbd>{index + 1}</kbd>
