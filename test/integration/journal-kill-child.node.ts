@@ -23,7 +23,7 @@ const { journal } = await openJournal({
 /** Written at once, so that a kill loses no line; a pipe that is full for the moment is tried again. */
 function tell(what: string): void {
   const line = Buffer.from(`${what}\n`);
-  for (let at = 0; at < line.length; ) {
+  for (let at = 0; at < line.length;) {
     try {
       at += writeSync(1, line, at);
     } catch (error) {
