@@ -34,13 +34,12 @@ def parse() -> argparse.Namespace:
     # Random crops make products look larger in training than in service; a larger short side makes up for it (Touvron
     # et al. 2019, arXiv 1906.06423). 176 of 128 to 192 was chosen on `val` and on the quarter of `field` that calibrates.
     parser.add_argument("--short", type=int, default=176, help="short side before the centre crop in service")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate of AdamW")
     parser.add_argument("--decay", type=float, default=0.05, help="weight decay, on weights of dense layers only")
     parser.add_argument("--smoothing", type=float, default=0.05, help="label smoothing")
     parser.add_argument("--coarse", type=float, default=0.3, help="share of the loss that looks at the coarse class")
-    parser.add_argument("--mix", type=float, default=0.5, help="share of batches under CutMix")
     parser.add_argument("--checkpoint", type=Path, help="where to keep the float weights too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -117,22 +116,10 @@ def normalise(pixels: Tensor) -> Tensor:
     return ((x - MEAN) / STD).contiguous(memory_format=torch.channels_last)
 
 
-def cut_mix(x: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, float]:
-    """CutMix (Yun et al. 2019, arXiv 1905.04899): a rectangle of each picture comes from another one."""
-    other = torch.from_numpy(rng.permutation(len(x)))
-    side = x.shape[-1]
-    cut = max(1, round(side * math.sqrt(rng.uniform(0.05, 0.5))))
-    top, left = rng.integers(0, side - cut + 1, 2)
-    mixed = x.clone(memory_format=torch.preserve_format)
-    mixed[:, :, top : top + cut, left : left + cut] = x[other][:, :, top : top + cut, left : left + cut]
-    return mixed, other, 1 - cut * cut / (side * side)
-
-
 def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    mixing = np.random.default_rng(args.seed + 1)
     classes = json.loads((args.data / "classes.json").read_text())
     names = [item["name"] for item in sorted(classes, key=lambda item: item["id"])]
     coarse_of = [item["coarseId"] for item in sorted(classes, key=lambda item: item["id"])]
@@ -141,7 +128,7 @@ def train(args: argparse.Namespace) -> None:
 
     net = ProductNet(len(names)).to(memory_format=torch.channels_last)
     chosen = rng.choice(len(train_set.labels), 256, replace=False)
-    sample = serving_pixels(train_set.subset(chosen), args.short, args.side)
+    sample = serving_pixels(train_set.subset(chosen), args.side, args.side)
     unfold(net, public_weights(args.init), normalise(sample))
     average = copy.deepcopy(net)
     objective = Objective(coarse_of, args.smoothing, args.coarse)
@@ -156,13 +143,7 @@ def train(args: argparse.Namespace) -> None:
             rate = args.rate * min(1, (step + 1) / 60) * 0.5 * (1 + math.cos(math.pi * step / steps))
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            x = normalise(pixels)
-            if mixing.random() < args.mix:
-                x, other, share = cut_mix(x, mixing)
-                logits = net(x)
-                loss = share * objective(logits, labels) + (1 - share) * objective(logits, labels[other])
-            else:
-                loss = objective(net(x), labels)
+            loss = objective(net(normalise(pixels)), labels)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
