@@ -32,7 +32,7 @@ const exactResize = z.strictObject({
   exact: z.literal(true),
 });
 
-export const imageFeaturesSchema = z
+const imageFeaturesSchema = z
   .strictObject({
     kind: z.literal("image"),
     width: side,
@@ -112,7 +112,7 @@ const itemsFeaturesSchema = z.strictObject({
 });
 export type ItemsFeatures = z.infer<typeof itemsFeaturesSchema>;
 
-export const windowStatistics = ["count", "sum", "mean", "last", "max"] as const;
+const windowStatistics = ["count", "sum", "mean", "last", "max"] as const;
 const windowsFeaturesSchema = z.strictObject({
   kind: z.literal("windows"),
   columns: z

@@ -9,14 +9,22 @@ export interface BatcherOptions<In, Out> {
   readonly waitMs: number;
   /** Rows that may wait. Beyond it a row is answered by `overload` at once. */
   readonly queueRowsMax: number;
+  /** Bytes of a row: two thousand large pictures are not two thousand small ones. Absent: rows weigh nothing. */
+  readonly bytesOf?: (row: In) => number;
   readonly timers: Timers;
   /** Answers in the order of the rows. Never rejects. */
   readonly run: (rows: readonly In[]) => Promise<readonly Out[]>;
   readonly overload: () => Out;
 }
 
+/** Bytes that may wait, beside which a single row always may. */
+const queueBytesMax = 256 * 1024 * 1024;
+/** Bytes of one batch, beside which a single row always may run. */
+const batchBytesMax = 32 * 1024 * 1024;
+
 interface Waiting<In, Out> {
   readonly row: In;
+  readonly bytes: number;
   readonly answer: (out: Out) => void;
 }
 
@@ -27,6 +35,7 @@ interface Waiting<In, Out> {
 export class Batcher<In, Out> {
   readonly #options: BatcherOptions<In, Out>;
   #queue: Waiting<In, Out>[] = [];
+  #queueBytes = 0;
   #inFlight = 0;
   #scheduled = false;
   #cancelWait: Cancel | null = null;
@@ -42,9 +51,13 @@ export class Batcher<In, Out> {
   }
 
   submit(row: In): Promise<Out> {
-    if (this.#queue.length >= this.#options.queueRowsMax) return Promise.resolve(this.#options.overload());
+    const { queueRowsMax, bytesOf, overload } = this.#options;
+    const bytes = bytesOf?.(row) ?? 0;
+    const isFull = this.#queue.length > 0 && this.#queueBytes + bytes > queueBytesMax;
+    if (isFull || this.#queue.length >= queueRowsMax) return Promise.resolve(overload());
     return new Promise((answer) => {
-      this.#queue.push({ row, answer });
+      this.#queue.push({ row, bytes, answer });
+      this.#queueBytes += bytes;
       this.#schedule();
     });
   }
@@ -72,12 +85,22 @@ export class Batcher<In, Out> {
     this.#scheduled = false;
     this.#cancelWait?.();
     this.#cancelWait = null;
-    const { batchMax, inFlightMax } = this.#options;
-    while (this.#queue.length > 0 && this.#inFlight < inFlightMax) {
-      const batch = this.#queue.splice(0, batchMax);
+    while (this.#queue.length > 0 && this.#inFlight < this.#options.inFlightMax) {
       this.#inFlight += 1;
-      void this.#runBatch(batch);
+      void this.#runBatch(this.#takeBatch());
     }
+  }
+
+  #takeBatch(): readonly Waiting<In, Out>[] {
+    let rows = 0;
+    let bytes = 0;
+    for (const { bytes: more } of this.#queue) {
+      if (rows >= this.#options.batchMax || (rows > 0 && bytes + more > batchBytesMax)) break;
+      rows += 1;
+      bytes += more;
+    }
+    this.#queueBytes -= bytes;
+    return this.#queue.splice(0, rows);
   }
 
   async #runBatch(batch: readonly Waiting<In, Out>[]): Promise<void> {

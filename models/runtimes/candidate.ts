@@ -19,7 +19,7 @@ export function candidateKey({ wanted, manifest, batchProven }: Candidate): stri
   return JSON.stringify([wanted.task, wanted.batchSize, batchProven, manifest]);
 }
 
-export function referenceOf(manifest: Manifest): ModelReference {
+function referenceOf(manifest: Manifest): ModelReference {
   return { name: manifest.name, version: manifest.version, digest: manifest.digest };
 }
 

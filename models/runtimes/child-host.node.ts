@@ -7,7 +7,7 @@ import { candidateKey, type Candidate } from "./candidate.ts";
 import { ChildGeneration, type ChildLimits } from "./child-generation.node.ts";
 import { inferenceChildEntry } from "./child-link.node.ts";
 import { type CaseRow, type RowOutcome } from "./child-work.ts";
-import { predictionsOf, queueRowsMaxDefault } from "./inline-host.ts";
+import { bytesOf, predictionsOf, queueRowsMaxDefault } from "./inline-host.ts";
 import { failure, hostOf, type Engine } from "./model-host.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type ProviderName } from "./runtime.ts";
@@ -133,6 +133,7 @@ function engineOf(
     inFlightMax: 2,
     waitMs: options.batchWaitMs ?? 0,
     queueRowsMax: options.queueRowsMax ?? queueRowsMaxDefault,
+    bytesOf: ({ input }) => bytesOf(input),
     timers: options.timers,
     run: async (rows) => resultsOf(await generation.run(model, rows), running()),
     overload: () => failure("overload", "too many inputs wait for the model", running()),

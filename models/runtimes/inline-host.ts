@@ -1,5 +1,6 @@
 import {
   HoldpointError,
+  inputData,
   ok,
   silentLogger,
   type Clock,
@@ -18,7 +19,7 @@ import { LoadedModel, type BatchAnswer } from "./loaded-model.ts";
 import { failure, hostOf, refusedWith, type Engine } from "./model-host.ts";
 import { type ProviderName, type Runtime } from "./runtime.ts";
 
-/** Rows that may wait for a model: at 4 KB a row eight megabytes. */
+/** Rows that may wait for a model; their bytes are bounded as well. */
 export const queueRowsMaxDefault = 2048;
 
 export interface InlineHostOptions {
@@ -97,6 +98,7 @@ function engineOf(candidate: Candidate, model: LoadedModel, options: InlineHostO
     inFlightMax: candidate.manifest.features.kind === "image" ? 2 : 1,
     waitMs: options.batchWaitMs ?? 0,
     queueRowsMax: options.queueRowsMax ?? queueRowsMaxDefault,
+    bytesOf,
     timers: options.timers,
     run: async (inputs) => predictionsOf(await model.answer(inputs), inputs.length, running),
     overload: () => failure("overload", "too many inputs wait for the model", running),
@@ -121,6 +123,11 @@ function engineOf(candidate: Candidate, model: LoadedModel, options: InlineHostO
     })),
   );
   return engine;
+}
+
+/** Bytes that an input holds while it waits: its data, or about what its numbers and names take. */
+export function bytesOf(input: Input): number {
+  return inputData(input)?.byteLength ?? 4096;
 }
 
 /** Rows of a batch's answer as predictions. */

@@ -1,5 +1,5 @@
 /** How often a case may end the child before it is not tried again. */
-export const deathsMax = 2;
+const deathsMax = 2;
 
 /**
  * Cases that ended the inference child. Bounded in number and in time: a case comes again only if somebody sends it

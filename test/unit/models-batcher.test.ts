@@ -73,6 +73,20 @@ describe("the batcher", () => {
     expect(await batcher.submit(6)).toBe(60);
   });
 
+  it("bounds the bytes that wait and the bytes of a batch, and always lets one row through", async () => {
+    const mebibyte = 1024 * 1024;
+    const sizes: number[] = [];
+    const run = (rows: readonly number[]): Promise<readonly number[]> => {
+      sizes.push(rows.length);
+      return Promise.resolve(rows);
+    };
+    const batcher = new Batcher<number, number>(options({ batchMax: 100, run, bytesOf: (row) => row * mebibyte }));
+    const answers = await Promise.all([200, 20, 10, 10, 8, 8, 8].map((row) => batcher.submit(row)));
+    expect(answers).toEqual([200, 20, 10, 10, 8, 8, -1]);
+    expect(sizes).toEqual([1, 2, 3]);
+    expect(await batcher.submit(1000)).toBe(1000);
+  });
+
   it("waits for a fuller batch only as long as it was told, and not at all once the batch is full", async () => {
     const sizes: number[] = [];
     const run = (rows: readonly number[]): Promise<readonly number[]> => {
