@@ -5,7 +5,7 @@ export interface Backoff {
 }
 
 /** Ceiling of the wait before attempt `attempt` (0 is the first): doubles from `baseMs` up to `capMs`. */
-export function ceilingMs(backoff: Backoff, attempt: number): number {
+function ceilingMs(backoff: Backoff, attempt: number): number {
   return Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempt, 30));
 }
 

@@ -31,7 +31,7 @@ export interface LinkPolicy {
   readonly stableMs: number;
 }
 
-export type LinkEffect =
+type LinkEffect =
   { readonly kind: "open" } | { readonly kind: "wake"; readonly afterMs: number } | { readonly kind: "close" };
 
 export interface LinkStep {

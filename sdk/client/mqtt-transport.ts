@@ -38,7 +38,7 @@ export interface MqttTls {
 export interface MqttModule {
   readonly connect: (url: string, options: Readonly<Record<string, unknown>>) => MqttConnection;
 }
-export interface MqttConnection {
+interface MqttConnection {
   on(event: "connect" | "close", listener: () => void): unknown;
   on(event: "error", listener: (error: Error & { readonly code?: unknown }) => void): unknown;
   subscribe(
@@ -52,7 +52,7 @@ export interface MqttConnection {
   /** The socket, where there is one: a WebSocket has no such setting and needs none. */
   readonly stream: unknown;
 }
-export interface MqttPublish {
+interface MqttPublish {
   readonly topic: string;
   readonly payload: string | Uint8Array;
 }
