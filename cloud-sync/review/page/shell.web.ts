@@ -44,6 +44,7 @@ export function startShell(draw: (state: PageState, dispatch: (event: PageEvent)
   }
 
   addEventListener("keydown", (pressed) => onKey(pressed, state, dispatch));
+  addEventListener("offline", () => dispatch({ kind: "connectionLost" }));
   addEventListener("online", () => dispatch({ kind: "retryPressed" }));
   addEventListener("pagehide", () => {
     for (const { id, lease } of state.cases) if (lease) releaseOnLeave(id, lease.generation);

@@ -147,7 +147,9 @@ function piece(item: Produce, dice: Dice, { x, y, turn, scale }: Place): string 
   const fill = item.shape === "long" || item.shape === "banana" ? "along" : "body";
   const blush = item.blush === undefined ? "" : `<g fill="url(#blush)">${body(item, r)}</g>`;
   const shine =
-    fill === "along" ? "" : `<g fill="url(#shine)" transform="rotate(${n(-turn)})"><circle r="${n(r)}"/></g>`;
+    fill === "along"
+      ? ""
+      : `<g fill="url(#shine)" transform="rotate(${n(-turn)})"><circle r="${n(item.shape === "lemon" ? r * 0.78 : r * 0.94)}"/></g>`;
   return `${shadow}<g transform="translate(${n(x)} ${n(y)}) rotate(${n(turn)}) scale(${n(scale)})">
     <g fill="url(#${fill})">${body(item, r)}</g>${blush}${speckles(item, dice)}${crown(item, r)}${shine}</g>`;
 }
