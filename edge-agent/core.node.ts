@@ -3,7 +3,7 @@ import { type EffectiveConfig } from "../config/index.ts";
 import { type LayerFile } from "../config/layer-files.node.ts";
 import { watchConfig, type ConfigWatch } from "../config/watcher.node.ts";
 import { type ModelHost } from "../models/index.ts";
-import { openModels, type OpenModelsOptions } from "../models/index.node.ts";
+import { openModels, openRegistry, type ModelRegistry, type OpenModelsOptions } from "../models/index.node.ts";
 import { canonicalJson, isFinal, type AgentStatus, type Decision, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
@@ -105,9 +105,10 @@ async function openAround({ options, problems, watch, undo }: Opening): Promise<
     problems.raise("journal", { code: "HP_JOURNAL", message });
   }
   const events = new EventMemory({ clock: systemClock, load: (...query) => journal.events(...query) });
+  const registryDir = options.models.registryDir ?? join(dataDir, "models");
   const models = openModels({
     ...options.models,
-    registryDir: options.models.registryDir ?? join(dataDir, "models"),
+    registryDir,
     history: events,
     logger,
   });
@@ -116,6 +117,8 @@ async function openAround({ options, problems, watch, undo }: Opening): Promise<
   const config = await journal.adoptConfig(watch.current);
   await host.apply(wantedModels(config));
   const core = new Core({ options, journal, host, events, problems, watch, config });
+  // `holdpoint model activate` and `rollback` reach a running agent, with the network or without.
+  undo.push(core.follow(openRegistry(registryDir)));
   await core.resume();
   return core;
 }
@@ -155,6 +158,7 @@ class Core implements AgentCore {
   onStatusChange: () => void = () => undefined;
   readonly #watch: ConfigWatch;
   readonly #clocks: ReviewClocks;
+  #stopFollowing: () => void = () => undefined;
 
   constructor(parts: CoreParts) {
     const { journal, host, options } = parts;
@@ -208,6 +212,19 @@ class Core implements AgentCore {
     }
   }
 
+  /** Applies the wanted models anew after an activation or a rollback. Returns the stop. */
+  follow(registry: Pick<ModelRegistry, "watch">): () => void {
+    this.#stopFollowing = registry.watch(() => {
+      const config = this.pipeline.config();
+      void this.host.apply(wantedModels(config)).then(() => {
+        // The same config over other models is a generation of its own.
+        this.pipeline.adopt(config);
+        this.onStatusChange();
+      });
+    });
+    return this.#stopFollowing;
+  }
+
   /** Puts a changed config in force: numbered, its models warm, then both at once. */
   async adopt(config: EffectiveConfig): Promise<void> {
     const before = this.pipeline.config();
@@ -245,6 +262,7 @@ class Core implements AgentCore {
   }
 
   async close(): Promise<void> {
+    this.#stopFollowing();
     this.#watch.close();
     this.#clocks.close();
     await this.host.close();

@@ -101,7 +101,6 @@ export const inputSchema = z.discriminatedUnion("kind", [
 
 export type Input = z.infer<typeof inputSchema>;
 export type InputKind = Input["kind"];
-export type ItemsInput = z.infer<typeof itemsInput>;
 export type Scalar = z.infer<typeof scalar>;
 
 /** The bytes of an input, or null for the kinds that have none. */

@@ -4,10 +4,10 @@ import { namePattern, reservedDeviceNames } from "./ids.ts";
 
 const prefix = "holdpoint/v1";
 
-export const deviceChannels = ["request", "event", "outcome"] as const;
+const deviceChannels = ["request", "event", "outcome"] as const;
 /** What a device publishes. */
 export type DeviceChannel = (typeof deviceChannels)[number];
-export const agentChannels = ["decision", "received", "error"] as const;
+const agentChannels = ["decision", "received", "error"] as const;
 /** What an agent publishes to a device. */
 export type AgentChannel = (typeof agentChannels)[number];
 

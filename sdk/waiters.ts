@@ -1,6 +1,6 @@
 import { isFinal, type Cancel, type Decision, type Timers } from "../protocol/index.ts";
 
-export type WaitUntil = "decided" | "final";
+type WaitUntil = "decided" | "final";
 
 export interface WaitOptions {
   readonly until: WaitUntil;
@@ -50,7 +50,7 @@ export class Waiters {
       };
       const abort = (): void => {
         leave();
-        reject(options.signal?.reason as Error);
+        reject(abortReason(options.signal));
       };
       this.#add(id, waiter);
       if (options.waitMs !== null) cancelTimer = this.#timers.after(options.waitMs, () => waiter.settle(null));
@@ -61,7 +61,7 @@ export class Waiters {
         },
         (cause: unknown) => {
           leave();
-          reject(cause);
+          reject(cause instanceof Error ? cause : new Error(String(cause)));
         },
       );
     });
@@ -90,6 +90,11 @@ export class Waiters {
     this.#count -= 1;
     if (waiters.size === 0) this.#byId.delete(id);
   }
+}
+
+function abortReason(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new Error(String(reason));
 }
 
 function answers(decision: Decision, until: WaitUntil): boolean {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command, InvalidArgumentError } from "commander";
-import { openRegistry, proveModel } from "../../models/index.node.ts";
+import { importModel } from "../../models/index.node.ts";
 import { HoldpointError } from "../../protocol/index.ts";
 import { systemClock } from "../../protocol/platform/clock.node.ts";
 import { createLogger } from "../../protocol/platform/log.node.ts";
@@ -83,7 +83,8 @@ async function runDemo(flags: DemoFlags): Promise<DemoSummary> {
 async function prepare(data: string): Promise<readonly DemoDevice[]> {
   await clearDemo(data);
   await mkdir(data, { recursive: true, mode: 0o700 });
-  await importZooModel("product-id", join(data, "models"));
+  const imported = await importModel(zooModel("product-id"), { registryDir: join(data, "models"), activate: true });
+  if (!imported.ok) throw imported.error;
   await writeFile(join(data, "store.yaml"), demoConfig);
   const devices: DemoDevice[] = [];
   for (const place of demoPlaces) {
@@ -119,14 +120,6 @@ tasks:
     escalations_per_hour: 600   # what one person can answer; the rest takes the safe action
     audit_share: 0.02
 `;
-
-async function importZooModel(name: string, registryDir: string): Promise<void> {
-  const registry = openRegistry(registryDir);
-  const imported = await registry.import(zooModel(name), proveModel);
-  if (!imported.ok) throw imported.error;
-  const activated = await registry.activate(name);
-  if (!activated.ok) throw activated.error;
-}
 
 /** The folder of a shipped model, from the package and from the checkout. */
 function zooModel(name: string): string {

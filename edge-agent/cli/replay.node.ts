@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
-import { openModels, openRegistry } from "../../models/index.node.ts";
+import { modelOfDigest } from "../../models/index.node.ts";
 import { HoldpointError, toBase64, type Decision, type Input } from "../../protocol/index.ts";
 import { evidenceOf, replay, type ReplayInputs, type ReplayReport } from "../../sdk/index.ts";
 import { type JournalCase, type JournalReader } from "../journal/journal.ts";
@@ -68,11 +68,16 @@ async function runAgain(
 ): Promise<ReplayInputs["again"]> {
   // A failure (a timeout, a crash) is what was recorded; running the model now would tell another story.
   if (!decision.model || found.trace?.finding.kind !== "evidence") return null;
-  const spec = await specOfDigest(registryDir, decision.model.digest);
-  if (spec === null) return null;
-  const host = openModels({ registryDir, isolation: "inline" });
+  const host = await modelOfDigest({
+    registryDir,
+    digest: decision.model.digest,
+    task: decision.task,
+    reference: decision.model,
+    // The recorded batch size, because a model's rows may differ by an ulp from batch to batch.
+    ...(found.trace.batch === null ? {} : { batch: found.trace.batch }),
+  });
+  if (!host) return null;
   try {
-    await host.apply([{ task: decision.task, source: { kind: "registry", spec }, batchSize: 1 }]);
     const result = await host.predict(decision.task, decision.id, input);
     if (!result.ok) throw new HoldpointError("HP_MODEL_RUN", result.message);
     const { prediction, by } = result;
@@ -80,15 +85,6 @@ async function runAgain(
   } finally {
     await host.close();
   }
-}
-
-/** "name@version" of the registry's model with this digest, whatever is active now; null where it has none. */
-async function specOfDigest(registryDir: string, digest: string): Promise<string | null> {
-  for (const { name, versions } of await openRegistry(registryDir).list()) {
-    const found = versions.find((version) => version.modelDigest === digest);
-    if (found) return `${name}@${found.version}`;
-  }
-  return null;
 }
 
 const says: Readonly<Record<ReplayReport["kind"], string>> = {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addDevice } from "../../edge-agent/devices/directory.node.ts";
-import { openRegistry, proveModel } from "../../models/index.node.ts";
+import { importModel } from "../../models/index.node.ts";
 
 /** The built command, run as its users run it: a process of its own, killed and started again by the tests. */
 
@@ -41,6 +41,8 @@ export async function agentPlace(options: {
   readonly config?: string;
   readonly devices?: readonly string[];
   readonly model?: boolean;
+  /** Another model than the shipped one. */
+  readonly modelFolder?: string;
 }): Promise<AgentPlace> {
   const dataDir = await mkdtemp(join(tmpdir(), "holdpoint-"));
   const configFile = join(dataDir, "store.yaml");
@@ -48,10 +50,11 @@ export async function agentPlace(options: {
   const devices: Record<string, string> = {};
   for (const name of options.devices ?? ["camera-1"]) devices[name] = await addDevice(dataDir, name, Date.now());
   if (options.model !== false) {
-    const registry = openRegistry(join(dataDir, "models"));
-    const imported = await registry.import(join(root, "models/zoo/product-id"), proveModel);
+    const imported = await importModel(options.modelFolder ?? join(root, "models/zoo/product-id"), {
+      registryDir: join(dataDir, "models"),
+      activate: true,
+    });
     if (!imported.ok) throw imported.error;
-    await registry.activate("product-id");
   }
   return { dataDir, configFile, devices, remove: () => rm(dataDir, { recursive: true, force: true }) };
 }

@@ -16,7 +16,7 @@ describe("the kit for tests of other software", () => {
   it("plays a case through to a person's answer", async () => {
     const clock = fakeClock();
     const reviewer = fakeReviewer("Kim");
-    
+
     const models = () => stubModels({ labels: ["full", "empty"], answer: unsure, timers: clock });
     const decider = await createDecider({ config, models, escalateTo: reviewer.escalateTo, clock, timers: clock });
     const decided = decider.decide("shelf_check", input);

@@ -1,0 +1,71 @@
+import { join } from "node:path";
+import { readFile } from "node:fs/promises";
+import * as ort from "onnxruntime-node";
+import { goldenRows, parseManifest } from "../../models/index.ts";
+import { openModels } from "../../models/index.node.ts";
+import { createDecider, decide } from "../../sdk/index.ts";
+import { nodeHasher } from "../../protocol/platform/hash.node.ts";
+import { root } from "../support/agent-process.ts";
+import { decideInputs, evidence } from "../support/policies.ts";
+import { interleaved, median, row, type BenchRow } from "./bench-row.ts";
+
+const task = "product_identification";
+
+/** What the gate costs beside the model it guards. */
+export async function gateRows(): Promise<readonly BenchRow[]> {
+  return [gateAlone(), await decideInProcess()];
+}
+
+/** decide() alone: evidence in, decision out. The yardstick is the five microseconds that it may take. */
+function gateAlone(): BenchRow {
+  const inputs = [0.99, 0.97, 0.5, 0.8].map((confidence) => decideInputs({ finding: evidence(confidence) }));
+  const times: number[] = [];
+  let accepted = 0;
+  for (let turn = 0; turn < 60; turn += 1) {
+    const startMs = performance.now();
+    for (let i = 0; i < 5000; i += 1) {
+      const given = inputs[i % inputs.length];
+      if (given && decide(given).decision.verdict === "accept") accepted += 1;
+    }
+    times.push(((performance.now() - startMs) * 1000) / 5000);
+  }
+  const us = median(times.slice(10));
+  return row("decide() alone, against 5 µs", us / 5, "≤ 1", `${us.toFixed(2)} µs (${accepted} accepted)`);
+}
+
+/** The embedded decider, inline, against `session.run` of the same file on the same pixels. */
+async function decideInProcess(): Promise<BenchRow> {
+  const zoo = join(root, "models/zoo/product-id");
+  const manifest = parseManifest(JSON.parse(await readFile(join(zoo, "manifest.json"), "utf8")));
+  if (!manifest.ok) throw manifest.error;
+  const [tensor] = manifest.value.inputs;
+  const [, height = 0, width = 0] = (tensor?.shape ?? []) as number[];
+  const pixels = goldenRows(manifest.value, 1).data as Uint8Array;
+  const session = await ort.InferenceSession.create(join(zoo, "model.onnx"), {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: "all",
+    extra: { session: { intra_op: { allow_spinning: "0" } } },
+  });
+  const decider = await createDecider({
+    config: { store_id: "bench", models: { [task]: { model_path: join(zoo, "model.onnx") } } },
+    models: (isolation) => openModels({ registryDir: join(root, "temp/none"), isolation }),
+    isolation: "inline",
+    hasher: nodeHasher,
+  });
+  const runs = 30;
+  const timed = async (work: () => Promise<unknown>): Promise<number> => {
+    const startMs = performance.now();
+    for (let i = 0; i < runs; i += 1) await work();
+    return (performance.now() - startMs) / runs;
+  };
+  const input = { kind: "pixels", width, height, channels: 3, data: pixels } as const;
+  const found = await interleaved(
+    20,
+    () => timed(() => decider.decide(task, input)),
+    () => timed(() => session.run({ pixels: new ort.Tensor("uint8", pixels, [1, height, width, 3]) })),
+  );
+  await decider.close();
+  const detail = `${found.ours.toFixed(3)} ms against ${found.yardstick.toFixed(3)} ms, product-id, batch 1, one thread`;
+  return row("decide() in process, against session.run", found.ratio, "≤ 1.15", detail);
+}

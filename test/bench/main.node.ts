@@ -1,0 +1,20 @@
+import { parseArgs } from "node:util";
+import { type BenchRow } from "./bench-row.ts";
+import { gateRows } from "./gate-rows.ts";
+import { mqttRows } from "./mqtt-rows.ts";
+
+/** `npm run bench [-- --json] [-- --only mqtt]`: ratios measured in one run. Never a pass or fail on absolute time. */
+const groups: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = { gate: gateRows, mqtt: mqttRows };
+
+const { values } = parseArgs({ options: { json: { type: "boolean" }, only: { type: "string" } } });
+const rows: BenchRow[] = [];
+for (const [name, measure] of Object.entries(groups)) {
+  if (values.only === undefined || values.only === name) rows.push(...(await measure()));
+}
+if (values.json === true) console.log(JSON.stringify(rows));
+else {
+  console.log("| measured | ratio | target | met | detail |\n| --- | --- | --- | --- | --- |");
+  for (const { name, ratio, target, met, detail } of rows) {
+    console.log(`| ${name} | ${ratio} | ${target} | ${met ? "yes" : "no"} | ${detail} |`);
+  }
+}
