@@ -1,12 +1,13 @@
 import { hostname } from "node:os";
 import { isLocalHost } from "../../cloud-sync/review/guards.ts";
 import { reviewRoutes } from "../../cloud-sync/review/handlers.ts";
-import { createPairing } from "../../cloud-sync/review/pairing.ts";
+import { createPairing, type Pairing } from "../../cloud-sync/review/pairing.ts";
 import { defaultReviewPolicy, type ReviewPolicy } from "../../cloud-sync/review/review-machine.ts";
 import { createSessions } from "../../cloud-sync/review/sessions.ts";
 import { createStreams } from "../../cloud-sync/review/stream.ts";
 import {
   reviewLimits,
+  type Cancel,
   type Clock,
   type Hasher,
   type HoldpointError,
@@ -85,15 +86,28 @@ export async function startReview(options: ReviewListenerOptions): Promise<Runni
     throw cause;
   });
   url = `http://${reachableHost(host)}:${server.port}/review`;
+  const stopRenewing = renewOffers(pairing, clock, timers);
   logger.info("review_listening", { url });
   return {
     port: server.port,
     url,
     pairing: () => pairingSheet(url, pairing.offer()),
     close: async () => {
+      stopRenewing();
       streams.closeAll();
       await server.close();
       await store.close();
     },
   };
+}
+
+/** A PIN that nobody used ends by itself, so that whatever shows it shows one that holds. */
+function renewOffers(pairing: Pairing, clock: Clock, timers: Timers): Cancel {
+  let cancel: Cancel = () => undefined;
+  const wait = (): void => {
+    const leftMs = Math.max(0, pairing.offer().expiresAtMs - clock.monotonicMs());
+    cancel = timers.after(Math.ceil(leftMs), wait);
+  };
+  wait();
+  return () => cancel();
 }

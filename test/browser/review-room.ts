@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { build } from "vite";
@@ -24,17 +23,12 @@ export function startChromium(): Promise<Browser> {
   });
 }
 
-/** Builds the page where it is missing or older than its sources. */
-export async function buildReviewPage(): Promise<void> {
-  const built = await stat("dist/review-page/index.html").catch(() => null);
-  const sources = await readdir("cloud-sync/review/page", { recursive: true, withFileTypes: true });
-  const changes = await Promise.all(
-    sources
-      .filter((entry) => entry.isFile())
-      .map(async (entry) => (await stat(join(entry.parentPath, entry.name))).mtimeMs),
-  );
-  if (built === null || Math.max(...changes) > built.mtimeMs)
-    await build({ configFile: "vite.config.ts", logLevel: "warn" });
+const assetsDir = join(process.cwd(), "temp", `review-page-${process.pid}`);
+
+/** Builds the page from its sources for this process alone: a build beside it cannot pull it away. Returns the clean-up. */
+export async function buildReviewPage(): Promise<() => void> {
+  await build({ configFile: "vite.config.ts", logLevel: "error", build: { outDir: assetsDir } });
+  return () => rmSync(assetsDir, { recursive: true, force: true });
 }
 
 export function openRoom(source: FakeSource, options: Partial<ReviewListenerOptions> = {}): Promise<RunningReview> {
@@ -48,6 +42,7 @@ export function openRoom(source: FakeSource, options: Partial<ReviewListenerOpti
     random: systemRandom,
     hasher: nodeHasher,
     storeName: source.store,
+    assetsDir,
     ...options,
   });
 }

@@ -177,8 +177,9 @@ async function take(browser: Browser, scene: Scene): Promise<void> {
   await room.close().catch(() => undefined);
 }
 
-await buildReviewPage();
+const removePage = await buildReviewPage();
 await mkdir("docs/images", { recursive: true });
 const browser = await startChromium();
 for (const scene of scenes) await take(browser, scene);
 await browser.close();
+removePage();

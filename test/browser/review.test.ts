@@ -17,8 +17,9 @@ describe.skipIf(!hasChromium)("the review page in Chromium", () => {
   let faults: string[];
 
   beforeAll(async () => {
-    await buildReviewPage();
+    const removePage = await buildReviewPage();
     browser = await startChromium();
+    return removePage;
   });
   afterAll(() => browser.close());
   beforeEach(async () => {

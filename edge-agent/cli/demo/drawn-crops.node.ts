@@ -7,9 +7,6 @@ import { createDice, type Dice } from "./drawn-random.ts";
 /** Side of a crop in pixels: that of the pictures that the shipped model was measured on. */
 const side = 348;
 
-/** Labels that `drawShelfCrop` draws: names of the shipped model's fine classes. */
-export const drawnLabels: readonly string[] = [...produce, ...cartons].map(({ label }) => label);
-
 /**
  * Draws a shelf crop: fruit in a crate, or a carton on a shelf, schematic and unmistakably drawn. The same seed gives
  * the same crop. Errors: HP_RUNTIME_MISSING where sharp is not installed.
