@@ -6,7 +6,10 @@ function fontLicence(): Plugin {
   return {
     name: "font-licence",
     generateBundle() {
-      const source = readFileSync("node_modules/@fontsource-variable/inter/LICENSE", "utf8");
+      const source = readFileSync(
+        new URL("LICENSE", import.meta.resolve("@fontsource-variable/inter/package.json")),
+        "utf8",
+      );
       this.emitFile({ type: "asset", fileName: "assets/inter-licence.txt", source });
     },
   };

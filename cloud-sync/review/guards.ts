@@ -6,7 +6,7 @@ import { checkMessage, decodeMessage, HoldpointError, type Exchange } from "../.
  * to in plain HTTP, so the browser's own guards are what there is: SameSite, Origin, Sec-Fetch-Site and the host name.
  */
 
-export const cookieName = "holdpoint_review";
+const cookieName = "holdpoint_review";
 
 /** Reads the session's token from the cookie. */
 export function tokenOf(request: Request): string | null {

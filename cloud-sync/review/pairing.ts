@@ -23,7 +23,7 @@ export interface PairingOffer {
   readonly expiresAtMs: number;
 }
 
-export interface PairingAttempt {
+interface PairingAttempt {
   readonly pin: string;
   /** A page that was opened without the QR code has none; it has the PIN alone, and the same few tries. */
   readonly code: string | null;

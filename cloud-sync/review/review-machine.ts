@@ -31,7 +31,7 @@ export type ReviewTaskState =
     }
   | Closed;
 
-export interface Leased {
+interface Leased {
   readonly kind: "leased";
   readonly generation: number;
   readonly reviewer: string;
@@ -40,7 +40,7 @@ export interface Leased {
   readonly undone: string | null;
 }
 
-export interface Closed {
+interface Closed {
   readonly kind: "closed";
   readonly generation: number;
   readonly why: "settled" | "withdrawn" | "expired";

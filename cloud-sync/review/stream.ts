@@ -7,7 +7,7 @@ export interface Streams {
   closeAll(): void;
 }
 
-export const streamLimits = Object.freeze({
+const streamLimits = Object.freeze({
   streamsMax: 64,
   /** A reviewer's oldest stream ends where more are opened: tabs that were forgotten. */
   streamsPerReviewerMax: 4,
@@ -17,7 +17,7 @@ export const streamLimits = Object.freeze({
   aliveMs: 15_000,
 });
 
-export interface StreamRequest {
+interface StreamRequest {
   readonly reviewer: string;
   readonly first: ReviewNews;
   readonly listen: (listener: (news: ReviewNews) => void) => Cancel;

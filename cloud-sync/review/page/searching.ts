@@ -18,7 +18,7 @@ export function matchingLabels(
     .map(({ label }) => label);
 }
 
-export const searchShownMax = 8;
+const searchShownMax = 8;
 
 /** 0: begins so. 1: each typed word begins a word of the label. 2: each is somewhere in it. */
 function rankOf(label: string, words: readonly string[]): number | null {

@@ -37,7 +37,7 @@ export interface PageState {
   readonly heartbeatAtMs: number;
 }
 
-export interface Connection {
+interface Connection {
   readonly isUp: boolean;
   readonly attempts: number;
   readonly retryAtMs: number;
@@ -49,7 +49,7 @@ export interface Search {
   readonly selected: number;
 }
 
-export interface Toast {
+interface Toast {
   readonly answered: Outgoing;
   readonly phase: "sending" | "undoable" | "undoing" | "waiting";
   readonly undoUntilMs: number;
@@ -71,7 +71,7 @@ export interface Recent {
   readonly phase: "unsent" | "taken" | "final" | "delivered";
 }
 
-export interface Notice {
+interface Notice {
   readonly tone: "info" | "warn";
   readonly text: string;
 }
