@@ -86,6 +86,7 @@ describe("the supervised inference child", () => {
     const results = await Promise.all(rows.map((row, i) => host.predict("sides", `case-${i}`, row)));
     const expected = rows.map((_, i) => (i === 13 ? "quarantined" : "answered"));
     expect(labelsOf(results)).toEqual(expected);
+    await until(() => host.pids().length > 0); // The child that case 13 ended is being replaced.
     const [pid] = host.pids();
     expect(await host.predict("sides", "case-13", pair(666, 0))).toMatchObject({ ok: false, reason: "quarantined" });
     // It was not even tried.
