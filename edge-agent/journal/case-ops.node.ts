@@ -101,7 +101,7 @@ export class CaseOps {
     const [, id, device, task, transport, encoding, receivedAtMs, header, digestAt, input, inputBytes] = op;
     const digest = Buffer.from(bytes, digestAt, 32);
     const old = this.#sql.head.get(id);
-    if (old !== undefined) return this.#admitAgain(old, digest);
+    if (old !== undefined) return this.#admitAgain(old, device, digest);
     const ledger = this.#ledger;
     const n = ledger.nextN;
     let promise: string | null = null;
@@ -150,7 +150,9 @@ export class CaseOps {
     this.#answered.clear();
   }
 
-  #admitAgain(old: HeadRow, digest: Uint8Array): OpResult {
+  #admitAgain(old: HeadRow, device: string, digest: Uint8Array): OpResult {
+    // An id belongs to the device that used it first: nobody else is told its decision, and nobody else would be sent it.
+    if (old.device !== device) return ["conflict"];
     // An erased case has no digest any more: it would confirm a guess of what was erased.
     if (old.body_digest !== null && !sameBytes(digest, old.body_digest)) return ["conflict"];
     const body = old.revision === 0 ? null : (this.#body(old.n, old.revision)?.body ?? null);

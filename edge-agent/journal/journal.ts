@@ -16,7 +16,7 @@ import { type DecisionTrace } from "../../sdk/index.ts";
  * passed in must stay as they are until the promise settles.
  */
 export interface Journal extends JournalReader {
-  /** Makes a request durable. `known` and `conflict` are told by id and body digest, across transports. */
+  /** Makes a request durable. `known` and `conflict` are told by id, device and body digest, across transports. */
   admit(admission: Admission): Promise<Admitted>;
   /**
    * Records revision 1 with what replay needs. A second call for the same id changes nothing. HP_NOT_FOUND for an id

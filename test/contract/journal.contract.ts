@@ -72,6 +72,14 @@ export function describeJournal(
       expect((await journal.find(request.id))?.request.context).toEqual(request.context);
     });
 
+    test("an id belongs to the device that used it first: from another one the same body is a conflict", async () => {
+      const request = makeRequest();
+      await journal.admit(admissionOf(request));
+      await journal.decide(recordOf(decisionOf(request)));
+      expect(await journal.admit(admissionOf(request, { device: "till-1" }))).toEqual({ kind: "conflict" });
+      expect((await journal.find(request.id))?.device).toBe("camera-1");
+    });
+
     test.each<Input>([
       { kind: "image", encoding: "jpeg", data: Uint8Array.of(255, 216, 255, 0) },
       { kind: "tensor", dtype: "float32", shape: [1, 2], data: new Uint8Array(8).fill(3) },
