@@ -32,7 +32,11 @@ export function agentCommand(): Command {
     .description("Run the agent of a store: MQTT, HTTP, the review page; offline for as long as it takes.")
     .argument("[config]", "store config (YAML), the store layer")
     .addOption(dataOption())
-    .addOption(new Option("--name <name>", "name of this agent").default(defaultName()).env("HOLDPOINT_AGENT"))
+    .addOption(
+      new Option("--name <name>", "name of this agent")
+        .default(defaultName(), "the name of this machine")
+        .env("HOLDPOINT_AGENT"),
+    )
     .option("--host <address>", "address that MQTT and HTTP listen on", "127.0.0.1")
     .option("--mqtt-port <port>", "MQTT port, 0 for a free one", port, 1883)
     .option("--http-port <port>", "HTTP port, 0 for a free one", port, 8787)
