@@ -1,5 +1,6 @@
 /** `holdpoint/agent`: the agent, for programs that run it themselves instead of the command. */
 export { startAgent, type AgentOptions, type Listener, type RunningAgent } from "./agent.node.ts";
+export { openDecisionJournal, type DecisionJournalOptions } from "./decision-journal.node.ts";
 export { type AgentService, type DeviceMessage, type Revision, type Submitted, type Taken } from "./service.ts";
 export { addDevice, removeDevice } from "./devices/directory.node.ts";
 export { openJournal, type JournalOptions } from "./journal/journal.node.ts";

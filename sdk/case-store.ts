@@ -1,3 +1,4 @@
+import { type EffectiveConfig } from "../config/index.ts";
 import { type Decision, type DecisionRequest, type ReviewAnswer } from "../protocol/index.ts";
 import { type DecisionTrace } from "./trace.ts";
 
@@ -14,6 +15,25 @@ export interface CaseStore<Origin> {
   /** A pending case takes its fallback; null if it was final already. */
   settle(settlement: Settlement): Promise<Decision | null>;
   find(id: string): Promise<StoredCase | null>;
+}
+
+/** A case store that outlives the process: what the embedded decider takes up again when it starts. */
+export interface DecisionJournal extends CaseStore<object> {
+  /** Requests that were admitted and not decided, with their inputs. */
+  undecided(): Promise<readonly DecisionRequest[]>;
+  /** Cases that wait for a person, with their inputs, and the patience that is left, milliseconds. */
+  pending(): Promise<readonly PendingCase[]>;
+  /** The config of a digest, for the fallback of a decision that an earlier life made. */
+  config(digest: string): Promise<EffectiveConfig | null>;
+  /** Numbers a changed config and keeps it. */
+  adoptConfig(config: EffectiveConfig): Promise<EffectiveConfig>;
+  close(): Promise<void>;
+}
+
+export interface PendingCase {
+  readonly decision: Decision;
+  readonly request: DecisionRequest;
+  readonly leftMs: number;
 }
 
 export interface Admission {

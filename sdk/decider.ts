@@ -19,7 +19,7 @@ import {
   type Timers,
 } from "../protocol/index.ts";
 import { ambientClock, ambientRandom, ambientTimers } from "./ambient.ts";
-import { type CaseStore } from "./case-store.ts";
+import { type DecisionJournal } from "./case-store.ts";
 import { type Decider, type DecideOptions, type FinalOptions } from "./decider-port.ts";
 import { Engine } from "./engine.ts";
 import { memoryStore } from "./memory-store.ts";
@@ -75,21 +75,23 @@ const waitersMax = 65_536;
  * const decision = await decider.decide("product_identification", { kind: "image", encoding: "jpeg", data });
  */
 export function createDecider(
-  options: DeciderOptions & { readonly journal: CaseStore<object> },
+  options: DeciderOptions & { readonly journal: DecisionJournal },
 ): Promise<EmbeddedDecider<true>>;
 export function createDecider(options: DeciderOptions): Promise<EmbeddedDecider<false>>;
 export async function createDecider(
-  options: DeciderOptions & { readonly journal?: CaseStore<object> },
+  options: DeciderOptions & { readonly journal?: DecisionJournal },
 ): Promise<EmbeddedDecider<boolean>> {
   const { clock = ambientClock, timers = ambientTimers, random = ambientRandom } = options;
   const { hasher = universalHasher, logger = silentLogger } = options;
-  const config = configOf(options.config, hasher);
+  const { journal } = options;
+  const given = configOf(options.config, hasher);
+  const config = journal ? await journal.adoptConfig(given) : given;
   const host = await options.models(options.isolation ?? "child");
   const states = await host.apply(wantedModels(config));
   const secret = options.secret ?? random.bytes(32);
   const pipeline = createPipeline({ config, host, secret, hasher, clock, timers });
   const engine = new Engine<object>({
-    store: options.journal ?? memoryStore(),
+    store: journal ?? memoryStore(),
     pipeline,
     hasher,
     clock,
@@ -97,7 +99,7 @@ export async function createDecider(
     logger,
     reviewer: () => options.escalateTo !== undefined,
     storage: () => true,
-    configOf: () => Promise.resolve(config),
+    configOf: (digest) => (journal ? journal.config(digest) : Promise.resolve(config)),
     inFlightMax,
     waitersMax,
   });
@@ -107,7 +109,9 @@ export async function createDecider(
     ),
     ...states.flatMap(({ task, problem }) => (problem ? [{ task, ...problem }] : [])),
   ];
-  return new Embedded({ engine, pipeline, host, clock, timers, random, logger, problems }, options);
+  const decider = new Embedded({ engine, pipeline, host, clock, timers, random, logger, problems }, options);
+  if (journal) await decider.resume(journal);
+  return decider;
 }
 
 function configOf(config: DeciderOptions["config"], hasher: Hasher): EffectiveConfig {
@@ -146,14 +150,30 @@ class Embedded implements EmbeddedDecider<boolean> {
   readonly problems: EmbeddedDecider<boolean>["problems"];
   readonly #parts: Parts;
   readonly #escalateTo: Escalate | undefined;
+  readonly #journal: DecisionJournal | undefined;
   /** Ends the waits and the review clocks when the decider closes. */
   readonly #closing = new AbortController();
 
-  constructor(parts: Parts, options: DeciderOptions & { readonly journal?: CaseStore<object> }) {
+  constructor(parts: Parts, options: DeciderOptions & { readonly journal?: DecisionJournal }) {
     this.#parts = parts;
     this.problems = parts.problems;
     this.durable = options.journal !== undefined;
     this.#escalateTo = options.escalateTo;
+    this.#journal = options.journal;
+  }
+
+  /** Takes up what an earlier life of the journal left: undecided requests, and cases that wait for a person. */
+  async resume(journal: DecisionJournal): Promise<void> {
+    for (const { decision, request, leftMs } of await journal.pending()) this.#escalate(decision, request, leftMs);
+    for (const request of await journal.undecided()) {
+      this.#parts.engine.resume(request, {});
+      void this.#wait(request.id, "decided", null, undefined)
+        .then((decision) => {
+          if (decision.status === "pending") this.#escalate(decision, request);
+        })
+        // Closed before it was decided: the next life takes it up.
+        .catch(() => undefined);
+    }
   }
 
   async decide(task: string, input: Input, options: DecideOptions = {}): Promise<Decision> {
@@ -191,6 +211,7 @@ class Embedded implements EmbeddedDecider<boolean> {
     await this.#parts.engine.drain();
     this.#closing.abort(new HoldpointError("HP_CLOSED", "the decider was closed"));
     await this.#parts.host.close();
+    await this.#journal?.close();
   }
 
   async #wait(
@@ -207,9 +228,9 @@ class Embedded implements EmbeddedDecider<boolean> {
   }
 
   /** Asks the person, and holds the case's review clock meanwhile. */
-  #escalate(decision: Decision, request: DecisionRequest): void {
+  #escalate(decision: Decision, request: DecisionRequest, leftMs?: number): void {
     const { engine, pipeline, timers, clock, random, logger } = this.#parts;
-    const patienceMs = pipeline.policy(decision.task)?.reviewWithinMs ?? 0;
+    const patienceMs = leftMs ?? pipeline.policy(decision.task)?.reviewWithinMs ?? 0;
     const expire = (): void => {
       engine.expire(decision.id).catch((cause: unknown) => logger.error("expiry_failed", { id: decision.id, cause }));
     };

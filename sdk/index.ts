@@ -5,6 +5,8 @@ export {
   type Admission,
   type Admitted,
   type CaseStore,
+  type DecisionJournal,
+  type PendingCase,
   type DecisionRecord,
   type Reviewed,
   type ReviewRecord,
