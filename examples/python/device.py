@@ -137,8 +137,8 @@ def main() -> int:
     device.client.connect(HOST, PORT)
     device.client.loop_start()
     device.idle.wait(PATIENCE_SECONDS)
+    device.client.loop_stop()  # ends when the last PUBACK is out; without it that decision comes again
     device.client.disconnect()
-    device.client.loop_stop()
     return 1 if device.failed else 0
 
 

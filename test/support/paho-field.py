@@ -82,8 +82,8 @@ def main() -> int:
         if not window.acquire(timeout=60):
             print("decisions are missing", file=sys.stderr)
             return 1
-    client.disconnect()
     client.loop_stop()
+    client.disconnect()
     out.close()
     print(json.dumps({"sent": sent, "errors": len(problems), "paho": os.path.dirname(mqtt.__file__)}))
     return 0 if not problems else 1
