@@ -32,7 +32,8 @@ export function buildTensor(
 function numbersOf(input: TensorInput): ArrayLike<number> {
   const { data, dtype } = input;
   if (dtype === "uint8" || dtype === "bool") return data;
-  const copy = data.slice().buffer;
+  // `slice` would not do: on Node's Buffer, which is what a channel between processes delivers, it is a view.
+  const copy = new Uint8Array(data).buffer;
   switch (dtype) {
     case "float32":
       return new Float32Array(copy);

@@ -81,7 +81,8 @@ function item<T>(
   parse: (bytes: Uint8Array) => ParseResult<T>,
 ): OutboxItem {
   // A copy: the encoder's buffer is shared with other messages and would be kept whole for as long as this one waits.
-  const bytes = encode(message, source.encoding).slice();
+  // (`slice` is a view where the encoder's bytes are Node's Buffer.)
+  const bytes = new Uint8Array(encode(message, source.encoding));
   const parsed = parse(bytes);
   if (!parsed.ok) throw parsed.error;
   return Object.freeze({ key, kind, id, bytes });

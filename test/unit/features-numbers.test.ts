@@ -101,6 +101,9 @@ describe("tensor features", () => {
     buffer.set(floats(1.5, -2), 1);
     const input: DecodedInput = { kind: "tensor", dtype: "float32", shape: [2], data: buffer.subarray(1) };
     expect(build(spec, input, { shape: [2] }).row).toEqual([1.5, -2]);
+    // Node's Buffer, as channels and decoders deliver it: its `slice` is a view into what lies before and after.
+    const view: DecodedInput = { ...input, data: Buffer.from(buffer.buffer, 1, 8) };
+    expect(build(spec, view, { shape: [2] }).row).toEqual([1.5, -2]);
   });
 
   it("refuses another shape, fractions for integers, and numbers that do not fit", () => {
