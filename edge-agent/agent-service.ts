@@ -7,13 +7,12 @@ import {
   type AgentStatus,
   type Decision,
   type DecisionRequest,
-  type Encoding,
   type Logger,
   type ObservedEvent,
   type ParseResult,
 } from "../protocol/index.ts";
 import { type Engine } from "../sdk/index.ts";
-import { type CasePage, type CaseQuery, type Journal, type JournalCase } from "./journal/journal.ts";
+import { type CaseOrigin, type CasePage, type CaseQuery, type Journal, type JournalCase } from "./journal/journal.ts";
 import {
   type AgentMetrics,
   type AgentService,
@@ -22,13 +21,6 @@ import {
   type Submitted,
   type Taken,
 } from "./service.ts";
-
-/** What the journal keeps with a case beside its request. */
-export interface CaseOrigin {
-  readonly device: string;
-  readonly transport: "mqtt" | "http" | "embedded";
-  readonly encoding: Encoding;
-}
 
 export interface AgentServiceOptions {
   readonly storeId: string;

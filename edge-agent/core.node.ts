@@ -8,9 +8,8 @@ import { canonicalJson, isFinal, type AgentStatus, type Decision, type Logger } 
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
 import { createPipeline, Engine, wantedModels, type Pipeline } from "../sdk/index.ts";
-import { type CaseOrigin } from "./agent-service.ts";
 import { EventMemory, withEvents } from "./event-memory.ts";
-import { type Journal } from "./journal/journal.ts";
+import { type CaseOrigin, type Journal } from "./journal/journal.ts";
 import { agentSecret } from "./journal/agent-secret.node.ts";
 import { openJournal } from "./journal/journal.node.ts";
 import { ProblemBoard } from "./problem-board.ts";

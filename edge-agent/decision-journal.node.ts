@@ -2,8 +2,7 @@ import { type RetentionPolicy } from "../config/index.ts";
 import { silentLogger, type DecisionRequest, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { type DecisionJournal } from "../sdk/index.ts";
-import { type CaseOrigin } from "./agent-service.ts";
-import { type Journal, type JournalCase } from "./journal/journal.ts";
+import { type CaseOrigin, type Journal, type JournalCase } from "./journal/journal.ts";
 import { openJournal } from "./journal/journal.node.ts";
 
 export interface DecisionJournalOptions {

@@ -1,8 +1,7 @@
 import { type Cancel, type Decision } from "../protocol/index.ts";
 import { type ModelHost } from "../models/index.ts";
 import { type Engine, type Pipeline } from "../sdk/index.ts";
-import { type CaseOrigin } from "./agent-service.ts";
-import { type Journal } from "./journal/journal.ts";
+import { type CaseOrigin, type Journal } from "./journal/journal.ts";
 import { type CaseSource, type HeldCase, type ReviewedTask } from "./review/case-source.ts";
 
 export interface ReviewSourceParts {

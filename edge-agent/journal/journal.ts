@@ -5,9 +5,16 @@ import {
   type Encoding,
   type ObservedEvent,
   type Outcome,
-  type ReviewAnswer,
 } from "../../protocol/index.ts";
-import { type DecisionTrace } from "../../sdk/index.ts";
+import {
+  type Admission as StoreAdmission,
+  type Admitted,
+  type DecisionRecord,
+  type DecisionTrace,
+  type Reviewed,
+  type ReviewRecord,
+  type Settlement,
+} from "../../sdk/index.ts";
 
 /**
  * The agent's memory (design 5): a thing exists when the promise of its call resolved, because by then its commit
@@ -123,57 +130,16 @@ export interface OutboxRow {
   readonly body: string;
 }
 
-export interface Admission {
-  readonly request: DecisionRequest;
-  /** SHA-256, 32 bytes (protocol `bodyDigest`). */
-  readonly bodyDigest: Uint8Array;
+/** What the journal keeps with a case beside its request. */
+export interface CaseOrigin {
   readonly device: string;
   readonly transport: "mqtt" | "http" | "embedded";
   /** Encoding of the request, in which the decision goes back. */
   readonly encoding: Encoding;
-  readonly receivedAtMs: number;
-  /** False when the byte budget is full of unanswered escalations: the case is recorded without its input bytes. */
-  readonly keepInput: boolean;
 }
 
-export type Admitted =
-  | { readonly kind: "admitted" }
-  /** The same id and body came before: the latest decision, or null while it is being made. */
-  | { readonly kind: "known"; readonly decision: Decision | null }
-  | { readonly kind: "conflict" };
-
-export interface DecisionRecord {
-  readonly decision: Decision;
-  /** Recorded inputs of `decide()`: scores, budget, coin, thresholds. */
-  readonly trace: DecisionTrace;
-  /** The case is an audit sample: accepted, and a person looks all the same. */
-  readonly audit: boolean;
-  /** Monotonic-clock patience left with people, milliseconds; null unless pending. */
-  readonly reviewWithinMs: number | null;
-}
-
-export interface ReviewRecord {
-  readonly id: string;
-  /** Makes a repeat harmless. */
-  readonly reviewId: string;
-  readonly reviewer: string;
-  readonly answer: ReviewAnswer;
-  readonly source: "store" | "hub";
-  readonly atMs: number;
-  /** Seconds of attention are data: milliseconds from showing the case to the answer. */
-  readonly tookMs: number | null;
-  /** What the case becomes if this review is the first: made by `sdk/revision.ts`, so that the rules stay in one place. */
-  readonly revision: Decision;
-}
-
-export type Reviewed =
-  | { readonly kind: "final"; readonly decision: Decision }
-  | { readonly kind: "label"; readonly decision: Decision; readonly conflict: boolean }
-  | { readonly kind: "unknown" };
-
-interface Settlement {
-  readonly revision: Decision;
-}
+export type Admission = StoreAdmission & CaseOrigin;
+export { type Admitted, type DecisionRecord, type Reviewed, type ReviewRecord } from "../../sdk/index.ts";
 
 /** State of a task in the journal (task-machine.ts). */
 export type CaseState = "received" | "pending" | "final";
@@ -185,7 +151,7 @@ export interface JournalCase {
   readonly state: CaseState;
   /** The request without its input bytes (`input.data` is empty); `Journal.input` has them. */
   readonly request: DecisionRequest;
-  readonly transport: Admission["transport"];
+  readonly transport: CaseOrigin["transport"];
   readonly encoding: Encoding;
   readonly receivedAtMs: number;
   readonly decision: Decision | null;
