@@ -29,6 +29,7 @@ const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
   const registry = new Registry();
   const decisions = new Tally();
+  const reasons = new Tally();
   const refusals = new Tally();
   const acknowledgements = new Tally();
   const connections = new Map<"mqtt" | "http", number>();
@@ -44,6 +45,7 @@ export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
     ["task", "verdict", "decided_by"],
     decisions,
   );
+  tallied(registry, "holdpoint_reasons_total", "Reasons of revisions, by task", ["task", "reason"], reasons);
   tallied(registry, "holdpoint_refused_total", "Refused messages by door and code", ["door", "code"], refusals);
   tallied(
     registry,
@@ -76,6 +78,7 @@ export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
     decided: (decision: Decision) => {
       const task = taskLabel(decision.task);
       decisions.add(task, decision.verdict, decision.decidedBy);
+      for (const reason of decision.reasons) reasons.add(task, reason);
       if (decision.revision !== 1) return;
       observeLatency(task, decision.latencyMs / 1000);
     },
