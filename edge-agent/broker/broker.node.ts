@@ -6,6 +6,7 @@ import {
   HoldpointError,
   namePattern,
   type Clock,
+  type ErrorCode,
   type Logger,
   type Timers,
 } from "../../protocol/index.ts";
@@ -163,10 +164,11 @@ class MqttDoor {
     aedes.on("subscribe", (subscriptions, client) => this.#subscribed(client, subscriptions));
     aedes.on("unsubscribe", (filters, client) => this.#unsubscribed(client, filters));
     aedes.on("clientDisconnect", (client) => this.#gone(client));
-    const quiet = (client: Client, cause: Error): void =>
-      this.#options.logger.debug("mqtt_connection_failed", { client: client.id, message: cause.message });
-    aedes.on("clientError", quiet);
-    aedes.on("connectionError", quiet);
+    const failed = (client: Client, cause: Error): void => this.#failed(client, cause);
+    aedes.on("clientError", failed);
+    aedes.on("connectionError", failed);
+    // A device that went away is nobody's fault: closed, and not counted as a refusal.
+    aedes.on("keepaliveTimeout", (client) => connectionOf(client)?.destroy());
     aedes.addListener("error", (cause: unknown) => this.#options.logger.error("mqtt_broker_failed", { cause }));
     this.#unsubscribe = this.#options.service.onRevision((revision) => this.#offer(revision));
   }
@@ -191,7 +193,7 @@ class MqttDoor {
       this.#silent.delete(connection);
     });
     const [oldest] = this.#silent;
-    if (this.#silent.size > this.limits.silentConnectionsMax) oldest?.destroy();
+    if (this.#silent.size > this.limits.silentConnectionsMax) oldest?.fail("crowded");
     aedes.handle(connection);
   }
 
@@ -303,8 +305,11 @@ class MqttDoor {
 
   #mayRead(client: Client, subscription: Subscription): boolean {
     const device = connectionOf(client)?.device ?? null;
-    if (device !== null && feedsOf(subscription.topic, this.#options.service.storeId, device) !== null) return true;
-    this.#options.metrics.refused("mqtt", "HP_FORBIDDEN");
+    if (device === null) return false;
+    if (feedsOf(subscription.topic, this.#options.service.storeId, device) !== null) return true;
+    // SUBACK has one bit for it (0x80); the error topic has the words.
+    const message = `${device} may not subscribe to ${subscription.topic.slice(0, 200)}`;
+    this.#intake.refuse(device, new HoldpointError("HP_FORBIDDEN", message));
     return false;
   }
 
@@ -378,17 +383,47 @@ class MqttDoor {
     for (const peer of this.peers.ofDevice(revision.device)) peer.window.offer(revision);
   }
 
+  /** aedes gives a connection up: the packet or the order of packets is not MQTT 3.1.1, or the peer took too long. */
+  #failed(client: Client, cause: Error & { errorCode?: number }): void {
+    this.#options.logger.debug("mqtt_connection_failed", { client: client.id, message: cause.message });
+    const connection = connectionOf(client);
+    // An unacceptable version is answered by CONNACK 1; other return codes were counted where they were chosen.
+    if (cause.errorCode === 1) this.#options.metrics.refused("mqtt", "HP_VERSION");
+    // A connection that had ended before is what failed; only one that this error ended is the peer's fault.
+    if (cause.errorCode !== undefined || connection?.endedBy !== cause) return;
+    this.#faulted(connection, timeouts[cause.message] ?? "malformed");
+  }
+
   #faulted(connection: Connection, fault: ConnectionFault): void {
-    if (fault === "too_large") this.#options.metrics.refused("mqtt", "HP_TOO_LARGE");
-    if (fault === "malformed" || fault === "connect_expected") this.#options.metrics.refused("mqtt", "HP_ENCODING");
-    if (fault === "frame_timeout") this.#options.metrics.refused("mqtt", "HP_TIMEOUT");
-    this.#options.logger.warn("mqtt_connection_closed", {
-      device: connection.device,
-      remote: connection.remote,
-      fault,
-    });
+    const error = faultErrors[fault];
+    if (error !== undefined) {
+      // Who has not shown a secret is told nothing; a device hears it before its connection closes.
+      if (connection.device === null) this.#options.metrics.refused("mqtt", error[0]);
+      else this.#intake.refuse(connection.device, new HoldpointError(...error));
+    }
+    // Strangers must not fill the log; they are in the metrics.
+    const level = connection.device === null ? "debug" : "warn";
+    const { device, remote } = connection;
+    this.#options.logger[level]("mqtt_connection_closed", { device, remote, fault });
   }
 }
+
+/** What a closed connection is counted as, and told where its device can be told. */
+const faultErrors: Readonly<Partial<Record<ConnectionFault, readonly [ErrorCode, string]>>> = {
+  too_large: ["HP_TOO_LARGE", "the packet is larger than a message may be; the connection was closed"],
+  malformed: ["HP_ENCODING", "the packet is not MQTT 3.1.1; the connection was closed"],
+  connect_expected: ["HP_ENCODING", "the first packet must be CONNECT; the connection was closed"],
+  frame_timeout: ["HP_TIMEOUT", "the packet did not arrive in time; the connection was closed"],
+  frozen: ["HP_TIMEOUT", "nothing was read from a connection that an answer waits on; it was closed"],
+  silent: ["HP_TIMEOUT", "CONNECT did not arrive in time; the connection was closed"],
+  crowded: ["HP_BUSY", "too many connections wait for their CONNECT; the oldest was closed"],
+};
+
+/** aedes has no codes for its two clocks; tests hold these words against it. */
+const timeouts: Readonly<Partial<Record<string, ConnectionFault>>> = {
+  "connect did not arrive in time": "silent",
+  "drain timeout": "frozen",
+};
 
 const secretCharsMax = 512;
 

@@ -6,8 +6,20 @@ import { type BrokerLimits } from "./broker-limits.ts";
 import { type ByteBudget } from "./byte-budget.ts";
 import { encodePublish, FrameScanner, packetType, type FrameHeader, type FrameRuling } from "./frame.ts";
 
-/** Why a connection was closed by us; a log line and a counter, never shown to the peer (3.1.1 has no words for it). */
-export type ConnectionFault = "malformed" | "too_large" | "connect_expected" | "frame_timeout" | "withheld" | "revoked";
+/** Why a connection was closed: a counter, a log line, and a message on the device's error topic (3.1.1 has no words). */
+export type ConnectionFault =
+  | "malformed"
+  | "too_large"
+  | "connect_expected"
+  | "frame_timeout"
+  /** No CONNECT in time. */
+  | "silent"
+  /** No CONNECT yet, and too many others wait for theirs. */
+  | "crowded"
+  /** The peer does not read, and an answer waits. */
+  | "frozen"
+  | "withheld"
+  | "revoked";
 
 export interface ConnectionOptions {
   readonly limits: BrokerLimits;
@@ -33,6 +45,8 @@ export class Connection extends Duplex {
   device: string | null = null;
   /** Set by preConnect: why authentication will be refused whatever the secret is. */
   identifierRefused = false;
+  /** The error that it was destroyed with; null where it ended without one. */
+  endedBy: Error | null = null;
   readonly acks = new AckOrder();
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
@@ -52,6 +66,7 @@ export class Connection extends Duplex {
   #ended = false;
   #frameTimer: Cancel | null = null;
   #withheldTimer: Cancel | null = null;
+  #lastWords = false;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     super({ allowHalfOpen: false });
@@ -113,6 +128,8 @@ export class Connection extends Duplex {
 
   fail(fault: ConnectionFault): void {
     if (this.destroyed) return;
+    // A device is told why; who has not shown a secret is not.
+    this.#lastWords = this.device !== null;
     this.#options.onFault(this, fault);
     this.destroy();
   }
@@ -275,8 +292,15 @@ export class Connection extends Duplex {
     this.#largeInside = [];
     this.#chunk = null;
     if (cause === null) this.#flush();
+    this.endedBy = cause;
     const socket = this.#socket;
-    if (cause !== null || socket.destroyed || socket.writableLength === 0) socket.destroy();
+    if (this.#lastWords && !socket.destroyed) {
+      // Closing over bytes that nobody has read resets the connection, and the peer never sees what was written last.
+      socket.removeAllListeners("data");
+      socket.resume();
+      socket.end();
+      this.#options.timers.after(lingerMs, () => socket.destroy());
+    } else if (cause !== null || socket.destroyed || socket.writableLength === 0) socket.destroy();
     else {
       // Last words (a CONNACK that refuses) leave first, but a peer that takes nothing does not keep the socket.
       socket.destroySoon();
@@ -295,4 +319,6 @@ interface LargeFrame {
 }
 
 const writeBytesMax = 256 * 1024;
+/** What a peer still sends is dropped for so long, so that it can read why its connection is closed. */
+const lingerMs = 500;
 const concatBytesMax = 64 * 1024;

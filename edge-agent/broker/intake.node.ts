@@ -59,8 +59,14 @@ export class Intake {
     });
   }
 
+  /** Counts a refusal that belongs to no request, and tells it to the device where it listens. */
+  refuse(device: string, error: HoldpointError, encoding: Encoding = "json"): void {
+    this.#options.metrics.refused("mqtt", error.code);
+    this.#report(device, error, null, encoding);
+  }
+
   async #process(peer: Peer, publish: IncomingPublish): Promise<{ withheld: boolean }> {
-    const { service, metrics, logger } = this.#options;
+    const { service, logger } = this.#options;
     const channel = publishChannel(publish.topic, service.storeId, peer.device);
     const encoding = encodingOf(publish.payload) ?? "json";
     if (channel === null) {
@@ -68,8 +74,7 @@ export class Intake {
         "HP_FORBIDDEN",
         `${peer.device} may not publish on ${publish.topic.slice(0, 200)}`,
       );
-      metrics.refused("mqtt", error.code);
-      this.#report(peer.device, error, null, encoding);
+      this.refuse(peer.device, error, encoding);
       return { withheld: false };
     }
     const message: DeviceMessage = { device: peer.device, bytes: publish.payload, transport: "mqtt" };

@@ -69,7 +69,7 @@ async function tellOutcome(door: HttpDoor, exchange: Exchange): Promise<Reply> {
     { at: atMs, ...(body.value.value as object), ...conflicting(body.value.value, id) },
     outcomeSchema,
   );
-  if (!outcome.ok) throw outcome.error;
+  if (!outcome.ok) return refusalReply(door.metrics, { id, error: outcome.error });
   const taken = await door.service.outcome({
     device,
     bytes: encodeMessage(outcome.value, "msgpack"),
