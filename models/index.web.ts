@@ -1,5 +1,5 @@
 /** `holdpoint/models/web`: one model in a browser, with onnxruntime-web as an optional peer. */
-import { ok, refused, type Clock, type Timers } from "../protocol/index.ts";
+import { digestText, ok, refused, universalHasher, type Clock, type Timers } from "../protocol/index.ts";
 import { type DecodePicture } from "./features/decode.ts";
 import { decodePictureInBrowser } from "./features/decode.web.ts";
 import { type EventHistory } from "./features/windows.ts";
@@ -56,8 +56,10 @@ export function webModels(options: WebModelsOptions): ModelHost {
 }
 
 async function digestOf(bytes: Uint8Array): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.slice()));
-  return `sha256:${Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  // A page that came over plain HTTP from another machine has no `subtle`, whatever the types say.
+  const subtle = crypto.subtle as SubtleCrypto | undefined;
+  if (!subtle) return digestText(universalHasher.sha256(bytes));
+  return digestText(new Uint8Array(await subtle.digest("SHA-256", bytes.slice())));
 }
 
 const browserClock: Clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now() };

@@ -39,10 +39,16 @@ function encodingOf(bytes: Uint8Array): PictureHeader["encoding"] | null {
   return text.startsWith("RIFF") && text.endsWith("WEBP") && bytes.length >= 12 ? "webp" : null;
 }
 
-/** Walks the segments to the first start of frame (ITU T.81, B.1.1.3 and B.2.2). */
 function jpegSize(view: DataView): Size {
+  const at = jpegFrameAt(view);
+  return at === null ? null : { height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
+}
+
+/** Walks the segments to the marker of the first start of frame (ITU T.81, B.1.1.3 and B.2.2); null without one. */
+export function jpegFrameAt(view: DataView): number | null {
   let at = 2;
-  while (at + 9 <= view.byteLength) {
+  // Up to the number of components.
+  while (at + 10 <= view.byteLength) {
     if (view.getUint8(at) !== 0xff) return null;
     const marker = view.getUint8(at + 1);
     // Fill bytes, and the markers that stand alone.
@@ -51,7 +57,7 @@ function jpegSize(view: DataView): Size {
       continue;
     }
     const frame = marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
-    if (frame) return { height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
+    if (frame) return at;
     if (marker === 0xda || marker === 0xd9) return null;
     at += 2 + Math.max(2, view.getUint16(at + 2));
   }
