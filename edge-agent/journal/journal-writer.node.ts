@@ -45,8 +45,11 @@ const agentMsLagMax = 10_000;
 const upkeepEveryMs = 1000;
 const pruneEveryMs = 30_000;
 const pruneRowsMax = 512;
-/** New work; refused while the disk is full, so that what was begun can be finished in the reserve. */
-const intake: ReadonlySet<Op[0]> = new Set(["admit", "observe", "outcome", "config"] as const);
+/**
+ * New work; refused while the disk is full, so that what was begun can be finished in the reserve. A config is none: it
+ * is small, an agent needs one to start, and a smaller budget may be just what makes room.
+ */
+const intake: ReadonlySet<Op[0]> = new Set(["admit", "observe", "outcome"] as const);
 
 export async function openWriter(options: WriterOptions): Promise<JournalWriter> {
   const { limits } = options;

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { openForTest, temporaryDirectory, type OpenOptions, type SqliteUnderTest } from "../contract/journal-sqlite.ts";
 import {
   admissionOf,
+  configOf,
   decisionOf,
   makeRequest,
   recordOf,
@@ -248,6 +249,8 @@ describe("on a full disk", () => {
       expect(under.opened).toEqual({ kind: "existing" });
       expect(under.journal.storage().problem).toMatchObject({ code: "HP_DISK_FULL" });
       expect((await under.journal.find(id))?.state).toBe("final");
+      // An agent needs its config to start, also one that is new.
+      expect(await under.journal.adoptConfig(configOf("store_1"))).toMatchObject({ revision: 1 });
       await expect(under.journal.admit(admissionOf(makeRequest()))).rejects.toMatchObject({ code: "HP_DISK_FULL" });
       rmSync(filler);
       await under.pass(1000);
