@@ -236,30 +236,27 @@ describe("the same id again", () => {
 });
 
 describe("an input that the model cannot take is a verdict, not a refusal", () => {
-  it.each<readonly [string, Parameters<typeof requestOf>[1], Reason?]>([
-    ["another kind", { kind: "entity", entity: "7" }],
-    ["another shape", { kind: "tensor", dtype: "float32", shape: [1, 3], data: floats(1, 2, 3) }],
+  it.each<readonly [string, Parameters<typeof requestOf>[1], Reason]>([
+    ["another kind", { kind: "entity", entity: "7" }, "bad_input"],
+    ["another shape", { kind: "tensor", dtype: "float32", shape: [1, 3], data: floats(1, 2, 3) }, "bad_input"],
     [
       "a number that float32 cannot hold",
       { kind: "tensor", dtype: "float64", shape: [1, 2], data: doubles(1e300, 0) },
       "not_finite",
     ],
-    ["a picture", { kind: "pixels", width: 1, height: 1, channels: 3, data: new Uint8Array(3) }],
-  ])(
-    "%s goes to people with its reason, is counted, and the next one is served",
-    async (_name, input, reason = "bad_input") => {
-      const reasons = (): Promise<number> => hostile.metric("holdpoint_reasons_total", { task: "sides", reason });
-      const before = await reasons();
-      for (const decide of [camera.decide, hostile.decide]) {
-        expect(await decide(requestOf({}, input))).toMatchObject({
-          ...{ verdict: "escalate", status: "pending", answer: null, confidence: 0 },
-          reasons: [reason],
-        });
-      }
-      expect(await reasons()).toBe(before + 2);
-      await servesBoth();
-    },
-  );
+    ["a picture", { kind: "pixels", width: 1, height: 1, channels: 3, data: new Uint8Array(3) }, "bad_input"],
+  ])("%s goes to people with its reason, is counted, and the next one is served", async (_name, input, reason) => {
+    const reasons = (): Promise<number> => hostile.metric("holdpoint_reasons_total", { task: "sides", reason });
+    const before = await reasons();
+    for (const decide of [camera.decide, hostile.decide]) {
+      expect(await decide(requestOf({}, input))).toMatchObject({
+        ...{ verdict: "escalate", status: "pending", answer: null, confidence: 0 },
+        reasons: [reason],
+      });
+    }
+    expect(await reasons()).toBe(before + 2);
+    await servesBoth();
+  });
 });
 
 describe("a topic of somebody else", () => {
