@@ -4,6 +4,7 @@ import {
   parseObservedEvent,
   parseOutcome,
   parseRequest,
+  RecentMap,
   type AgentStatus,
   type Decision,
   type DecisionRequest,
@@ -50,7 +51,7 @@ class CoreService implements AgentService {
   readonly status: () => Promise<AgentStatus>;
   readonly #options: AgentServiceOptions;
   readonly #listeners = new Set<(revision: Revision) => void>();
-  readonly #owners = new Map<string, string>();
+  readonly #owners = new RecentMap<string, string>(ownersMax);
 
   constructor(options: AgentServiceOptions) {
     this.#options = options;
@@ -72,7 +73,7 @@ class CoreService implements AgentService {
       if (submission.kind === "conflict") {
         throw new HoldpointError("HP_CONFLICT", `the id ${request.id} was used for another request`);
       }
-      this.#own(request.id, device);
+      this.#owners.set(request.id, device);
       if (!submission.known) this.#rememberEvent(device, request);
       return { ...submission, id: request.id };
     } catch (cause) {
@@ -132,13 +133,6 @@ class CoreService implements AgentService {
     if (!known) return;
     const { device, encoding, transport } = known;
     for (const listener of this.#listeners) listener({ device, decision, encoding, transport });
-  }
-
-  #own(id: string, device: string): void {
-    this.#owners.set(id, device);
-    if (this.#owners.size <= ownersMax) return;
-    const [oldest] = this.#owners.keys();
-    if (oldest !== undefined) this.#owners.delete(oldest);
   }
 
   /** An event that was decided on is an event of its entity: the next window sees it, after a restart too. */

@@ -64,6 +64,7 @@ export {
 } from "./input.ts";
 export { limits } from "./limits.ts";
 export { silentLogger, type Cancel, type Clock, type Hasher, type Logger, type Random, type Timers } from "./ports.ts";
+export { RecentMap } from "./recent-map.ts";
 export {
   leaseReferenceSchema,
   pairSchema,

@@ -43,10 +43,15 @@ export interface Admission {
   readonly receivedAtMs: number;
   /** False when the byte budget is full of unanswered escalations: the case is recorded without its input bytes. */
   readonly keepInput: boolean;
+  /**
+   * Asked once, at the moment at which the admission leaves for its commit: a decision that is known by then shares the
+   * commit, and null goes without. A store need not ask. The decision counts only where the answer says `decided`.
+   */
+  readonly decision?: () => DecisionRecord | null;
 }
 
 export type Admitted =
-  | { readonly kind: "admitted" }
+  | { readonly kind: "admitted"; readonly decided?: true }
   /** The same id and body came before: the latest decision, or null while it is being made. */
   | { readonly kind: "known"; readonly decision: Decision | null }
   | { readonly kind: "conflict" };

@@ -3,6 +3,7 @@ import {
   bodyDigest,
   HoldpointError,
   isFinal,
+  RecentMap,
   type Clock,
   type Decision,
   type DecisionRequest,
@@ -11,7 +12,7 @@ import {
   type ReviewAnswer,
   type Timers,
 } from "../protocol/index.ts";
-import { type CaseStore, type Reviewed, type StoredCase } from "./case-store.ts";
+import { type CaseStore, type DecisionRecord, type Reviewed, type StoredCase } from "./case-store.ts";
 import { type Decided } from "./decide.ts";
 import { roundMs, type Found, type Pipeline } from "./pipeline.ts";
 import { reviewedRevision, settledRevision, type RevisionFallback, type RevisionTime } from "./revision.ts";
@@ -71,7 +72,7 @@ export class Engine<Origin extends object> {
   readonly #inFlight = new Map<string, Promise<void>>();
   readonly #listeners = new Set<RevisionListener<Origin>>();
   /** The latest decisions, so that whoever asks right after does not ask the store. */
-  readonly #recent = new Map<string, Decision>();
+  readonly #recent = new RecentMap<string, Decision>(recentMax);
   #admitting = 0;
   #draining = false;
 
@@ -91,7 +92,8 @@ export class Engine<Origin extends object> {
       throw new HoldpointError("HP_UNKNOWN_TASK", `the task ${request.task} is not in the store config`);
     }
     // The model looks while the commit runs: whichever takes longer is what the device waits for.
-    const found = this.#inFlight.has(request.id) ? null : pipeline.find(request);
+    const finding = this.#inFlight.has(request.id) ? null : pipeline.find(request);
+    const early = new EarlyDecision(finding, (found) => this.#rule(request, found));
     this.#admitting += 1;
     try {
       const admitted = await store.admit({
@@ -100,13 +102,17 @@ export class Engine<Origin extends object> {
         bodyDigest: bodyDigest(hasher, request),
         receivedAtMs: Math.floor(clock.wallMs()),
         keepInput: storage(),
+        decision: () => early.take(),
       });
       if (admitted.kind === "conflict") return admitted;
       if (admitted.kind === "known") return { kind: "durable", known: true, decision: admitted.decision };
-      this.#track(request.id, this.#decideFound(request, origin, found ?? pipeline.find(request)));
+      const recorded = admitted.decided === true ? early.keep() : null;
+      if (recorded) this.#tell(recorded.decision, origin);
+      else this.#track(request.id, this.#decideFound(request, origin, finding ?? pipeline.find(request)));
       return { kind: "durable", known: false, decision: null };
     } finally {
       this.#admitting -= 1;
+      if (early.unused) pipeline.refund(early.unused);
     }
   }
 
@@ -182,22 +188,28 @@ export class Engine<Origin extends object> {
   }
 
   async #decideFound(request: DecisionRequest, origin: Origin, finding: Promise<Found>): Promise<void> {
+    const record = this.#rule(request, await finding);
+    await this.#record(record);
+    this.#tell(record.decision, origin);
+  }
+
+  #rule(request: DecisionRequest, found: Found): RuledRecord {
     const { pipeline, reviewer, storage } = this.#options;
-    const decided = pipeline.rule(request, await finding, { reviewer: reviewer(), storage: storage() });
-    await this.#record(decided);
-    this.#tell(decided.decision, origin);
+    const decided = pipeline.rule(request, found, { reviewer: reviewer(), storage: storage() });
+    const { decision, trace, audit } = decided;
+    const reviewWithinMs = isFinal(decision) ? null : (pipeline.policy(decision.task)?.reviewWithinMs ?? null);
+    return { decision, trace, audit, reviewWithinMs, decided };
   }
 
   /**
    * Writes the decision down. While the disk is full the case stays in flight and is written when there is room: the
    * device was told that its request is durable, and it is.
    */
-  async #record({ decision, trace, audit }: Decided): Promise<void> {
-    const { store, pipeline } = this.#options;
-    const reviewWithinMs = isFinal(decision) ? null : (pipeline.policy(decision.task)?.reviewWithinMs ?? null);
+  async #record(record: DecisionRecord): Promise<void> {
+    const { store } = this.#options;
     for (let delayMs = writeRetryMs; ; delayMs = Math.min(writeRetryMsMax, delayMs * 2)) {
       try {
-        await store.decide({ decision, trace, audit, reviewWithinMs });
+        await store.decide(record);
         return;
       } catch (error) {
         const failure = HoldpointError.from(error, "HP_JOURNAL");
@@ -217,9 +229,6 @@ export class Engine<Origin extends object> {
 
   #remember(decision: Decision): void {
     this.#recent.set(decision.id, decision);
-    if (this.#recent.size <= recentMax) return;
-    const [oldest] = this.#recent.keys();
-    if (oldest !== undefined) this.#recent.delete(oldest);
   }
 
   #tell(decision: Decision, origin: Origin | null): void {
@@ -241,5 +250,42 @@ export class Engine<Origin extends object> {
 
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => this.#options.timers.after(delayMs, resolve));
+  }
+}
+
+interface RuledRecord extends DecisionRecord {
+  readonly decided: Decided;
+}
+
+/**
+ * A decision that may be in time for the commit of its request: where the model has answered before the store takes the
+ * request, one commit makes both durable.
+ */
+class EarlyDecision {
+  readonly #rule: (found: Found) => RuledRecord;
+  #found: Found | null = null;
+  #record: RuledRecord | null = null;
+  #kept = false;
+
+  constructor(finding: Promise<Found> | null, rule: (found: Found) => RuledRecord) {
+    this.#rule = rule;
+    void finding?.then((found) => (this.#found = found));
+  }
+
+  /** The decision to commit, or null while the model is at work. Ruled on when asked, by what holds then. */
+  take(): RuledRecord | null {
+    if (this.#found) this.#record ??= this.#rule(this.#found);
+    return this.#record;
+  }
+
+  /** The store has committed what it took. */
+  keep(): RuledRecord | null {
+    this.#kept = true;
+    return this.#record;
+  }
+
+  /** What was ruled and then not recorded. */
+  get unused(): Decided | null {
+    return this.#kept ? null : (this.#record?.decided ?? null);
   }
 }

@@ -20,6 +20,8 @@ export interface Pipeline {
   find(request: DecisionRequest): Promise<Found>;
   /** Rules on what was found. Uses up escalation budget, so it is called once for each case. */
   rule(request: DecisionRequest, found: Found, situation: Situation): Decided;
+  /** Gives back the escalation budget of a decision that was not recorded: the case had been decided before. */
+  refund(decided: Decided): void;
   /** Puts a config in force together with the models that it asked for. */
   adopt(config: EffectiveConfig): void;
 }
@@ -113,6 +115,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       });
       if (decided.spent && budget) budgets.set(policy.task, spent(budget));
       return decided;
+    },
+    refund: ({ decision, spent: wasSpent }) => {
+      const budget = budgets.get(decision.task);
+      if (wasSpent && budget) budgets.set(decision.task, { ...budget, tokens: budget.tokens + 1 });
     },
     adopt: (config) => {
       generations = [generationOf(config, host), ...generations].slice(0, generationsMax);

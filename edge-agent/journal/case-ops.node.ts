@@ -1,4 +1,5 @@
 import type { Database } from "../../protocol/platform/sqlite.node.ts";
+import { RecentMap } from "../../protocol/recent-map.ts";
 import { deliveryTransition } from "./delivery-machine.ts";
 import { evictionRank, type AuditState } from "./eviction-plan.ts";
 import { sameBytes } from "./chain.ts";
@@ -36,6 +37,15 @@ interface HeadRow {
   readonly body_digest: Uint8Array | null;
 }
 
+/** How a decision leaves the row of its case. */
+interface Ruled {
+  readonly state: TaskState;
+  readonly audit: AuditState;
+  readonly patienceAgentMs: number | null;
+  readonly answeredAgentMs: number | null;
+  readonly rank: number | null;
+}
+
 export function failure(code: OpFailure["code"], message: string): OpFailure {
   return { code, message, retryAfterMs: null };
 }
@@ -47,8 +57,9 @@ function prepareAll(database: Database) {
       `SELECT n, device, transport, state, verdict, revision, audit, input_state, body_digest FROM cases WHERE id = ?`,
     ),
     insertCase: prepare(
-      `INSERT INTO cases (n, id, device, task, transport, encoding, received_ms, body_digest, header, state, input_state,
-       input_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'received', ?, ?)`,
+      `INSERT INTO cases (n, id, device, task, transport, encoding, received_ms, body_digest, header, input_state,
+       input_bytes, state, verdict, revision, audit, patience_agent_ms, answered_agent_ms, evict_rank)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     insertInput: prepare("INSERT INTO inputs (n, key, bytes) VALUES (?, ?, ?)"),
     decideCase: prepare(
@@ -88,8 +99,8 @@ export class CaseOps {
    * Cases that were just admitted, and those whose device has just been answered: they are looked up again within
    * milliseconds. What stands here never differs from the table; a rollback forgets all of it.
    */
-  readonly #received = new Map<string, HeadRow>();
-  readonly #answered = new Map<string, { readonly n: number; readonly device: string }>();
+  readonly #received = new RecentMap<string, HeadRow>(rememberedMax);
+  readonly #answered = new RecentMap<string, { readonly n: number; readonly device: string }>(rememberedMax);
 
   constructor(database: Database, ledger: Ledger, retention: RetentionLimits) {
     this.#ledger = ledger;
@@ -98,16 +109,19 @@ export class CaseOps {
   }
 
   admit(op: AdmitOp, bytes: ArrayBuffer): OpResult {
-    const [, id, device, task, transport, encoding, receivedAtMs, header, digestAt, input, inputBytes] = op;
+    const [, id, device, task, transport, encoding, receivedAtMs, header, digestAt, input, inputBytes, decision] = op;
     const digest = Buffer.from(bytes, digestAt, 32);
     const old = this.#sql.head.get(id);
     if (old !== undefined) return this.#admitAgain(old, device, digest);
     const ledger = this.#ledger;
     const n = ledger.nextN;
     let promise: string | null = null;
+    const inputState = input === null ? "none" : "kept";
+    const ruled = decision && this.#ruled(decision, inputState);
     this.#sql.insertCase.run(
-      ...[n, id, device, task, transport, encoding, receivedAtMs, digest, header],
-      ...[input === null ? "none" : "kept", inputBytes],
+      ...[n, id, device, task, transport, encoding, receivedAtMs, digest, header, inputState, inputBytes],
+      ...(ruled ? [ruled.state, decision[3], 1, ruled.audit] : ["received", null, 0, "none"]),
+      ...(ruled ? [ruled.patienceAgentMs, ruled.answeredAgentMs, ruled.rank] : [null, null, null]),
     );
     if (input !== null) {
       const key = freshKey();
@@ -133,10 +147,15 @@ export class CaseOps {
     );
     ledger.totals.received += 1;
     ledger.totals.undecided += 1;
-    remember(this.#received, id, {
+    const row: HeadRow = {
       ...{ n, device, transport, state: "received", verdict: null, revision: 0, audit: "none" },
-      ...{ input_state: input === null ? "none" : "kept", body_digest: null },
-    });
+      ...{ input_state: inputState, body_digest: null },
+    };
+    if (ruled) {
+      this.#decided(row, decision, ruled);
+      return 1;
+    }
+    this.#received.set(id, row);
     return 0;
   }
 
@@ -160,30 +179,49 @@ export class CaseOps {
   }
 
   decide(op: DecideOp): OpResult {
-    const [, id, status, verdict, body, trace, auditSample, reviewWithinMs] = op;
+    const [, id, status, verdict] = op;
     const row = this.#received.get(id) ?? this.#sql.head.get(id);
     const step = taskTransition(row?.state ?? "none", status === "pending" ? "decide_pending" : "decide_final");
     if (row === undefined) return failure("HP_NOT_FOUND", `no case ${id} was admitted`);
     if (step.reply !== "applied") return 0;
-    const { totals, agentMs } = this.#ledger;
-    const audit: AuditState = auditSample ? (row.input_state === "kept" ? "open" : "evicted") : "none";
-    const patience = Math.min(reviewWithinMs ?? Infinity, this.retention.unansweredMaxMs);
-    const answered = step.effects.includes("answered");
-    const rank = row.input_state === "kept" ? evictionRank(step.state, verdict, audit) : null;
-    this.#sql.decideCase.run(
-      ...[step.state, verdict, audit, answered ? null : agentMs + Math.round(patience)],
-      ...[answered ? agentMs : null, rank, row.n],
-    );
-    this.#revise(row, 1, body, trace);
+    const ruled = this.#ruled(op, row.input_state);
+    const { state, audit, patienceAgentMs, answeredAgentMs, rank } = ruled;
+    this.#sql.decideCase.run(state, verdict, audit, patienceAgentMs, answeredAgentMs, rank, row.n);
     this.#received.delete(id);
-    if (row.transport === "mqtt") remember(this.#answered, id, { n: row.n, device: row.device });
+    this.#decided(row, op, ruled);
+    return 0;
+  }
+
+  /** What a decision makes of a case that was admitted and not decided. */
+  #ruled(op: DecideOp, inputState: string): Ruled {
+    const [, , status, verdict, , , auditSample, reviewWithinMs] = op;
+    const { agentMs } = this.#ledger;
+    const step = taskTransition("received", status === "pending" ? "decide_pending" : "decide_final");
+    const audit: AuditState = auditSample ? (inputState === "kept" ? "open" : "evicted") : "none";
+    const patienceMs = Math.round(Math.min(reviewWithinMs ?? Infinity, this.retention.unansweredMaxMs));
+    const answered = step.effects.includes("answered");
+    return {
+      state: step.state,
+      audit,
+      patienceAgentMs: answered ? null : agentMs + patienceMs,
+      answeredAgentMs: answered ? agentMs : null,
+      rank: inputState === "kept" ? evictionRank(step.state, verdict, audit) : null,
+    };
+  }
+
+  /** Everything of a decision but its place in the row of the case. */
+  #decided(row: HeadRow, op: DecideOp, { audit, answeredAgentMs }: Ruled): void {
+    const [, id, status, verdict, body, trace] = op;
+    const { totals } = this.#ledger;
+    const answered = answeredAgentMs !== null;
+    this.#revise(row, 1, body, trace);
+    if (row.transport === "mqtt") this.#answered.set(id, { n: row.n, device: row.device });
     totals.undecided -= 1;
     if (!answered) totals.pending += 1;
     const header = { at: this.#ledger.wallMs, audit, body: textHash(`${body}\0${trace}`), id, kind: "decide" };
     this.#ledger.append(JSON.stringify({ ...header, n: this.#ledger.nextN, of: row.n, revision: 1, status, verdict }));
     if (!answered) this.#send("escalation", row.n, `{"decision":${body},"id":"${id}"}`);
     else if (audit === "open") this.#send("audit", row.n, `{"decision":${body},"id":"${id}"}`);
-    return 0;
   }
 
   review(op: ReviewOp): OpResult {
@@ -313,15 +351,8 @@ export class CaseOps {
   }
 }
 
-/** Entries of each map; beyond it the oldest goes. */
+/** Entries of each map, and at most twice as many; beyond it the oldest go. */
 const rememberedMax = 4096;
-
-function remember<T>(map: Map<string, T>, id: string, value: T): void {
-  map.set(id, value);
-  if (map.size <= rememberedMax) return;
-  const [oldest] = map.keys();
-  if (oldest !== undefined) map.delete(oldest);
-}
 
 const emptyHash = new Uint8Array(32);
 

@@ -5,6 +5,7 @@ import {
   type AdmitOp,
   type BatchMessage,
   type BatchReply,
+  type DecideOp,
   type Op,
   type OpFailure,
   type OpResult,
@@ -18,17 +19,28 @@ import {
 /** Operations and bytes in one message. */
 const messageOpsMax = 512;
 const messageBytesMax = 4 * 1024 * 1024;
-/** Posted and not answered: enough that the writer never waits, little enough that it shares its commits well. */
+/**
+ * Posted and not answered: enough that the writer never waits, little enough that commits are shared well, and that a
+ * decision often comes in time for the commit of its request.
+ */
 const postedOpsMax = 1024;
+const postedMessagesMax = 2;
 const queuedOpsMax = 16_384;
 const queuedBytesMax = 64 * 1024 * 1024;
 const busyRetryMs = 200;
 
+/** What an admission brings beside its texts and numbers. */
+export interface AdmissionParts {
+  readonly digest: Uint8Array;
+  /** The input's bytes, if it has any that are to be kept. */
+  readonly data: Uint8Array | null;
+  /** The decision, if it is known when the admission leaves. */
+  readonly decision: () => DecideOp | null;
+}
+
 interface Waiting {
   readonly op: Op;
-  /** The body digest and the input's bytes of an admission. */
-  readonly digest: Uint8Array | null;
-  readonly data: Uint8Array | null;
+  readonly parts: AdmissionParts | null;
   readonly resolve: (result: Exclude<OpResult, OpFailure>) => void;
   readonly reject: (error: HoldpointError) => void;
 }
@@ -56,14 +68,9 @@ export class CommitQueue {
   }
 
   /** Resolves with the operation's result after its commit; `read` turns it into what the caller sees. */
-  push<T>(
-    op: Op,
-    read: (result: Exclude<OpResult, OpFailure>) => T,
-    digest: Uint8Array | null = null,
-    data: Uint8Array | null = null,
-  ): Promise<T> {
+  push<T>(op: Op, read: (result: Exclude<OpResult, OpFailure>) => T, parts: AdmissionParts | null = null): Promise<T> {
     if (this.#refuse !== null) return Promise.reject(this.#refuse);
-    const bytes = data?.byteLength ?? 0;
+    const bytes = parts?.data?.byteLength ?? 0;
     const full = this.#waiting.length >= queuedOpsMax || this.#waitingBytes + bytes > queuedBytesMax;
     if (full && this.#waiting.length > 0) {
       const error = new HoldpointError("HP_BUSY", `${this.#waiting.length} operations wait for the journal`, {
@@ -76,43 +83,48 @@ export class CommitQueue {
       const settle = (result: Exclude<OpResult, OpFailure>): void => {
         resolve(read(result));
       };
-      this.#waiting.push({ op, digest, data, resolve: settle, reject });
+      this.#waiting.push({ op, parts, resolve: settle, reject });
       this.#schedule();
     });
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#postedOps >= postedOpsMax) return;
+    if (this.#scheduled || !this.#mayPost()) return;
     this.#scheduled = true;
     // The check phase comes right after the sockets were read, so one message takes what all of them brought.
     setImmediate(() => {
       this.#scheduled = false;
-      while (this.#waiting.length > 0 && this.#postedOps < postedOpsMax) this.#post();
+      while (this.#waiting.length > 0 && this.#mayPost()) this.#post();
     });
+  }
+
+  #mayPost(): boolean {
+    return this.#postedOps < postedOpsMax && this.#posted.length < postedMessagesMax;
   }
 
   #post(): void {
     let count = 0;
     let bytes = 0;
     for (const item of this.#waiting) {
-      const more = (item.data?.byteLength ?? 0) + (item.digest?.byteLength ?? 0);
+      const more = (item.parts?.data?.byteLength ?? 0) + (item.parts?.digest.byteLength ?? 0);
       if (count === messageOpsMax || (count > 0 && bytes + more > messageBytesMax)) break;
       bytes += more;
       count += 1;
     }
     const items = this.#waiting.splice(0, count);
-    this.#waitingBytes -= items.reduce((sum, item) => sum + (item.data?.byteLength ?? 0), 0);
+    this.#waitingBytes -= items.reduce((sum, item) => sum + (item.parts?.data?.byteLength ?? 0), 0);
     const pack = Buffer.allocUnsafeSlow(bytes);
     let at = 0;
-    const ops = items.map((item) => {
-      if (item.digest === null) return item.op;
+    const ops = items.map(({ op, parts }) => {
+      if (parts === null) return op;
+      const { digest, data } = parts;
       const digestAt = at;
-      pack.set(item.digest, at);
-      at += item.digest.byteLength;
-      if (item.data === null) return placed(item.op, digestAt, null);
-      pack.set(item.data, at);
-      at += item.data.byteLength;
-      return placed(item.op, digestAt, at - item.data.byteLength);
+      pack.set(digest, at);
+      at += digest.byteLength;
+      if (data === null) return placed(op, digestAt, null, parts.decision());
+      pack.set(data, at);
+      at += data.byteLength;
+      return placed(op, digestAt, at - data.byteLength, parts.decision());
     });
     this.#posted.push(items);
     this.#postedOps += items.length;
@@ -145,11 +157,12 @@ export class CommitQueue {
   }
 }
 
-function placed(op: Op, digestAt: number, inputAt: number | null): Op {
+function placed(op: Op, digestAt: number, inputAt: number | null, decision: DecideOp | null): Op {
   if (op[0] !== "admit") return op;
   const admit: { -readonly [K in keyof AdmitOp]: AdmitOp[K] } = [...op];
   admit[8] = digestAt;
   if (inputAt !== null) admit[9] = inputAt;
+  admit[11] = decision;
   return admit;
 }
 

@@ -39,6 +39,8 @@ export type AdmitOp = readonly [
   /** Text of an input without bytes; or where its bytes start; or null where the input is not to be kept. */
   input: string | number | null,
   inputBytes: number,
+  /** The decision, where it was known before the admission left: both are one step then. */
+  decision: DecideOp | null,
 ];
 export type DecideOp = readonly [
   op: "decide",

@@ -17,7 +17,7 @@ import { CommitQueue, errorOf } from "./commit-queue.node.ts";
 import { prepareJournal, type PreparedJournal } from "./journal-inspect.node.ts";
 import { journalReads, type Ask } from "./journal-reads.ts";
 import { startThread, type JournalThread, type ThreadMessage } from "./journal-thread.node.ts";
-import { type JournalLimits, type WorkerData } from "./journal-wire.ts";
+import { type DecideOp, type JournalLimits, type WorkerData } from "./journal-wire.ts";
 import {
   type Admission,
   type Admitted,
@@ -173,18 +173,22 @@ class SqliteJournal implements Journal {
         0,
         text,
         bytes,
+        null,
       ],
       admitted,
-      admission.bodyDigest,
-      admission.keepInput ? data : null,
+      {
+        digest: admission.bodyDigest,
+        data: admission.keepInput ? data : null,
+        decision: () => {
+          const record = admission.decision?.() ?? null;
+          return record && decideOp(record);
+        },
+      },
     );
   }
 
   decide(record: DecisionRecord): Promise<void> {
-    const { decision, trace, audit, reviewWithinMs } = record;
-    const { id, status, verdict } = decision;
-    const [body, why] = [JSON.stringify(decision), JSON.stringify(trace)];
-    return this.#queue.push(["decide", id, status, verdict, body, why, audit, reviewWithinMs], nothing);
+    return this.#queue.push(decideOp(record), nothing);
   }
 
   review(review: ReviewRecord): Promise<Reviewed> {
@@ -363,8 +367,14 @@ function nothing(): void {
   return undefined;
 }
 
+function decideOp({ decision, trace, audit, reviewWithinMs }: DecisionRecord): DecideOp {
+  const { id, status, verdict } = decision;
+  return ["decide", id, status, verdict, JSON.stringify(decision), JSON.stringify(trace), audit, reviewWithinMs];
+}
+
 function admitted(result: unknown): Admitted {
   if (result === 0) return { kind: "admitted" };
+  if (result === 1) return { kind: "admitted", decided: true };
   const [kind, body] = result as readonly ["known" | "conflict", string | null];
   if (kind === "conflict") return { kind };
   return { kind, decision: body === null ? null : (JSON.parse(body) as Decision) };

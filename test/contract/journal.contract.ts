@@ -112,6 +112,37 @@ export function describeJournal(
       expect(found).toMatchObject({ state: "final", decision, revisions: [decision], trace, audit: false });
     });
 
+    test.each(["accept", "escalate", "abstain"] as const)(
+      "a decision (%s) that is known when its request leaves shares the commit, and is told like any other",
+      async (verdict) => {
+        const request = makeRequest();
+        const decision = decisionOf(request, verdict);
+        let asked = 0;
+        const decisionNow = (): DecisionRecord => {
+          asked += 1;
+          return recordOf(decision);
+        };
+        const before = await journal.counts();
+        const admission = { ...admissionOf(request), decision: decisionNow };
+        expect(await journal.admit(admission)).toEqual({ kind: "admitted", decided: true });
+        expect(asked).toBe(1);
+        const after = await journal.counts();
+        expect(after.undecided).toBe(before.undecided);
+        expect(after.pending - before.pending).toBe(verdict === "escalate" ? 1 : 0);
+        expect(await journal.find(request.id)).toMatchObject({ decision, trace, state: decision.status });
+        const waiting = await journal.undelivered("camera-1", 1000);
+        expect(waiting.map(({ decision: { id } }) => id)).toContain(request.id);
+        expect(await journal.verify()).toMatchObject({ intact: true });
+        // What was decided first stays, whatever a repeat or another body brings with it.
+        const other = { ...decision, explanation: "another one" };
+        const again = { ...admission, decision: () => recordOf(other) };
+        expect(await journal.admit(again)).toEqual({ kind: "known", decision });
+        const changed = { ...again, ...admissionOf({ ...request, context: { basket: "b-19" } }) };
+        expect(await journal.admit({ ...changed, decision: again.decision })).toEqual({ kind: "conflict" });
+        expect((await journal.find(request.id))?.revisions).toEqual([decision]);
+      },
+    );
+
     test("a decision on an id that was never admitted is refused", async () => {
       await expect(journal.decide(recordOf(decisionOf(makeRequest())))).rejects.toMatchObject({ code: "HP_NOT_FOUND" });
     });

@@ -70,7 +70,7 @@ test(`${tearsMax} torn logs all open as exact prefixes`, async () => {
     const requests = Array.from({ length: 1 + (commit % 7) }, () => makeRequest());
     const size = 32 + 300;
     const ops = requests.flatMap(({ id }, index): Op[] => [
-      ["admit", id, "cam", "t", "mqtt", "json", 1, "{}", index * size, index * size + 32, 300],
+      ["admit", id, "cam", "t", "mqtt", "json", 1, "{}", index * size, index * size + 32, 300, null],
       [
         "decide",
         id,
