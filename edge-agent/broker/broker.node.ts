@@ -6,14 +6,14 @@ import {
   HoldpointError,
   namePattern,
   type Clock,
-  type ErrorCode,
   type Logger,
   type Timers,
 } from "../../protocol/index.ts";
 import { type AgentMetrics, type AgentService, type DeviceDirectory, type Revision } from "../service.ts";
 import { brokerLimits, type BrokerLimits } from "./broker-limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
-import { Connection, type ConnectionFault } from "./connection.node.ts";
+import { faultErrors, faultOf, type ConnectionFault } from "./connection-fault.ts";
+import { Connection } from "./connection.node.ts";
 import { DeliveryWindow } from "./delivery-window.ts";
 import { Intake } from "./intake.node.ts";
 import { closeListener, listenOn, tlsWrapper, type TlsFiles } from "./listener.node.ts";
@@ -191,6 +191,7 @@ class MqttDoor {
     connection.once("close", () => {
       this.#connections.delete(connection);
       this.#silent.delete(connection);
+      this.#ended(connection);
     });
     const [oldest] = this.#silent;
     if (this.#silent.size > this.limits.silentConnectionsMax) oldest?.fail("crowded");
@@ -383,15 +384,20 @@ class MqttDoor {
     for (const peer of this.peers.ofDevice(revision.device)) peer.window.offer(revision);
   }
 
-  /** aedes gives a connection up: the packet or the order of packets is not MQTT 3.1.1, or the peer took too long. */
-  #failed(client: Client, cause: Error & { errorCode?: number }): void {
+  #failed(client: Client, cause: Error): void {
     this.#options.logger.debug("mqtt_connection_failed", { client: client.id, message: cause.message });
     const connection = connectionOf(client);
+    // MQTT-3.1.0-1, MQTT-3.1.0-2: the one fault for which aedes closes a connection without saying so to it.
+    if (cause.message === "Invalid protocol" && connection !== null) this.#faulted(connection, "malformed");
+  }
+
+  /** What aedes destroyed with an error broke the protocol or a time limit; what the socket failed with did not. */
+  #ended(connection: Connection): void {
+    const cause: (Error & { errorCode?: number }) | null = connection.endedBy;
+    if (cause === null) return;
     // An unacceptable version is answered by CONNACK 1; other return codes were counted where they were chosen.
     if (cause.errorCode === 1) this.#options.metrics.refused("mqtt", "HP_VERSION");
-    // A connection that had ended before is what failed; only one that this error ended is the peer's fault.
-    if (cause.errorCode !== undefined || connection?.endedBy !== cause) return;
-    this.#faulted(connection, timeouts[cause.message] ?? "malformed");
+    if (cause.errorCode === undefined) this.#faulted(connection, faultOf(cause));
   }
 
   #faulted(connection: Connection, fault: ConnectionFault): void {
@@ -407,23 +413,6 @@ class MqttDoor {
     this.#options.logger[level]("mqtt_connection_closed", { device, remote, fault });
   }
 }
-
-/** What a closed connection is counted as, and told where its device can be told. */
-const faultErrors: Readonly<Partial<Record<ConnectionFault, readonly [ErrorCode, string]>>> = {
-  too_large: ["HP_TOO_LARGE", "the packet is larger than a message may be; the connection was closed"],
-  malformed: ["HP_ENCODING", "the packet is not MQTT 3.1.1; the connection was closed"],
-  connect_expected: ["HP_ENCODING", "the first packet must be CONNECT; the connection was closed"],
-  frame_timeout: ["HP_TIMEOUT", "the packet did not arrive in time; the connection was closed"],
-  frozen: ["HP_TIMEOUT", "nothing was read from a connection that an answer waits on; it was closed"],
-  silent: ["HP_TIMEOUT", "CONNECT did not arrive in time; the connection was closed"],
-  crowded: ["HP_BUSY", "too many connections wait for their CONNECT; the oldest was closed"],
-};
-
-/** aedes has no codes for its two clocks; tests hold these words against it. */
-const timeouts: Readonly<Partial<Record<string, ConnectionFault>>> = {
-  "connect did not arrive in time": "silent",
-  "drain timeout": "frozen",
-};
 
 const secretCharsMax = 512;
 

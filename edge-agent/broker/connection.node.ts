@@ -4,22 +4,8 @@ import { type Cancel, type Timers } from "../../protocol/index.ts";
 import { AckOrder } from "./ack-order.ts";
 import { type BrokerLimits } from "./broker-limits.ts";
 import { type ByteBudget } from "./byte-budget.ts";
+import { type ConnectionFault } from "./connection-fault.ts";
 import { encodePublish, FrameScanner, packetType, type FrameHeader, type FrameRuling } from "./frame.ts";
-
-/** Why a connection was closed: a counter, a log line, and a message on the device's error topic (3.1.1 has no words). */
-export type ConnectionFault =
-  | "malformed"
-  | "too_large"
-  | "connect_expected"
-  | "frame_timeout"
-  /** No CONNECT in time. */
-  | "silent"
-  /** No CONNECT yet, and too many others wait for theirs. */
-  | "crowded"
-  /** The peer does not read, and an answer waits. */
-  | "frozen"
-  | "withheld"
-  | "revoked";
 
 export interface ConnectionOptions {
   readonly limits: BrokerLimits;
@@ -45,7 +31,7 @@ export class Connection extends Duplex {
   device: string | null = null;
   /** Set by preConnect: why authentication will be refused whatever the secret is. */
   identifierRefused = false;
-  /** The error that it was destroyed with; null where it ended without one. */
+  /** The error that the broker destroyed it with; null where it ended by itself or by its socket. */
   endedBy: Error | null = null;
   readonly acks = new AckOrder();
   readonly #socket: Socket;
@@ -67,6 +53,7 @@ export class Connection extends Duplex {
   #frameTimer: Cancel | null = null;
   #withheldTimer: Cancel | null = null;
   #lastWords = false;
+  #socketFailed = false;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     super({ allowHalfOpen: false });
@@ -84,7 +71,10 @@ export class Connection extends Duplex {
       this.push(null);
     });
     socket.on("drain", () => this.#drained());
-    socket.on("error", (cause) => this.destroy(cause));
+    socket.on("error", (cause) => {
+      this.#socketFailed = true;
+      this.destroy(cause);
+    });
     socket.on("close", () => this.destroy());
   }
 
@@ -292,7 +282,7 @@ export class Connection extends Duplex {
     this.#largeInside = [];
     this.#chunk = null;
     if (cause === null) this.#flush();
-    this.endedBy = cause;
+    this.endedBy = this.#socketFailed ? null : cause;
     const socket = this.#socket;
     if (this.#lastWords && !socket.destroyed) {
       // Closing over bytes that nobody has read resets the connection, and the peer never sees what was written last.

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type Socket } from "node:net";
 import { HoldpointError } from "../errors.ts";
 import { problemReply, type Reply, type Route } from "../http.ts";
 import { type Logger } from "../ports.ts";
@@ -54,6 +55,14 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
     if (!(Number(incoming.headers["content-length"] ?? 0) > options.bodyBytesMax)) outgoing.writeContinue();
     void door.answer(incoming, outgoing);
   });
+  server.on("clientError", (cause: NodeJS.ErrnoException, socket: Socket) => {
+    // Each further chunk of a broken request breaks it again.
+    if (!socket.writable) return;
+    const error = brokenRequest(cause);
+    if (error !== null) options.onRefused?.(error);
+    if (error !== null && !hasBegunToAnswer(socket)) socket.write(rawReply(problemReply(error)));
+    socket.destroySoon();
+  });
   await listen(server, options);
   return runningServer(server, options);
 }
@@ -107,6 +116,27 @@ class HttpDoor {
       return problemReply(error);
     }
   }
+}
+
+/** What the parser could not read, as an error; null where the peer has just gone. */
+function brokenRequest({ code, message }: NodeJS.ErrnoException): HoldpointError | null {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT")
+    return new HoldpointError("HP_TIMEOUT", "the request did not arrive in time");
+  if (code === "HPE_HEADER_OVERFLOW") return new HoldpointError("HP_TOO_LARGE", "the headers are too large");
+  return code?.startsWith("HPE_") === true ? new HoldpointError("HP_ENCODING", `not HTTP/1.1: ${message}`) : null;
+}
+
+/** Node keeps the answer under way on its socket; its own handler asks the same. */
+function hasBegunToAnswer(socket: Socket): boolean {
+  const { _httpMessage: answer } = socket as Socket & { readonly _httpMessage?: ServerResponse | null };
+  return answer?.headersSent === true;
+}
+
+function rawReply({ status, headers, body }: Reply): string {
+  const text = typeof body === "string" ? body : new TextDecoder().decode(body);
+  const all = { ...headers, "content-length": String(Buffer.byteLength(text)), connection: "close" };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${text}`;
 }
 
 function sendReply(reply: Reply, outgoing: ServerResponse, headOnly: boolean): void {
