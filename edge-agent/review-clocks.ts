@@ -13,6 +13,7 @@ export class ReviewClocks {
   readonly #expire: (id: string) => Promise<unknown>;
   readonly #dueAtMs = new Map<string, number>();
   #cancel: Cancel = () => undefined;
+  #closed = false;
 
   constructor(clock: Clock, timers: Timers, expire: (id: string) => Promise<unknown>) {
     this.#clock = clock;
@@ -34,12 +35,15 @@ export class ReviewClocks {
     return this.#dueAtMs.size;
   }
 
+  /** Ends it, also in the middle of a look: a timer that came after would keep the process alive for ever. */
   close(): void {
+    this.#closed = true;
     this.#cancel();
     this.#dueAtMs.clear();
   }
 
   #schedule(): void {
+    if (this.#closed) return;
     this.#cancel = this.#timers.after(tickMs, () => {
       void this.#tick().finally(() => this.#schedule());
     });
@@ -48,6 +52,7 @@ export class ReviewClocks {
   async #tick(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
     for (const [id, dueAtMs] of this.#dueAtMs) {
+      if (this.#closed) return;
       if (dueAtMs > nowMs) continue;
       this.#dueAtMs.delete(id);
       // The expiry failed (a full disk, say): the case stays with people and is tried again after a while.
