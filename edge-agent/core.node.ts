@@ -4,7 +4,15 @@ import { type LayerFile } from "../config/layer-files.node.ts";
 import { watchConfig, type ConfigWatch } from "../config/watcher.node.ts";
 import { type ModelHost } from "../models/index.ts";
 import { openModels, openRegistry, type ModelRegistry, type OpenModelsOptions } from "../models/index.node.ts";
-import { canonicalJson, isFinal, type AgentStatus, type Decision, type Logger } from "../protocol/index.ts";
+import {
+  canonicalJson,
+  HoldpointError,
+  isFinal,
+  type AgentStatus,
+  type Cancel,
+  type Decision,
+  type Logger,
+} from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
 import { createPipeline, Engine, wantedModels, type Pipeline } from "../sdk/index.ts";
@@ -21,6 +29,12 @@ const inFlightMax = 8192;
 const waitersMax = 65_536;
 /** Cases that wait for a person and whose clocks are kept in memory. */
 const pendingMax = 1_000_000;
+/**
+ * How soon a model that should serve and does not is tried again, and how late at most: each try may start a child with
+ * every model, which a model that is broken for good is not worth.
+ */
+const healMsMin = 5000;
+const healMsMax = 600_000;
 /** Undecided cases that a restart takes up at a time. */
 const resumeBatch = 256;
 
@@ -187,11 +201,14 @@ class Core implements AgentCore {
     });
     this.#clocks = new ReviewClocks(systemClock, systemTimers, (id) => this.engine.expire(id));
     this.engine.onRevision((decision) => this.#keepClock(decision));
-    journal.onStorage(({ problem }) => {
+    const stored = ({ problem }: JournalStorage): void => {
       if (problem) this.problems.raise("storage", problem);
       else this.problems.clear("storage");
       this.onStatusChange();
-    });
+    };
+    journal.onStorage(stored);
+    // A disk that is full from the start changes nothing when it stays so.
+    stored(journal.storage());
   }
 
   /** Takes up what a restart left: cases without a decision, and the clocks of those that wait for a person. */
@@ -211,22 +228,48 @@ class Core implements AgentCore {
     }
   }
 
-  /** Applies the wanted models anew after an activation or a rollback. Returns the stop. */
+  /**
+   * Applies the wanted models anew after an activation or a rollback, and while one that should serve does not: a file
+   * that was missing for a while must not cost a restart. Returns the stop.
+   */
   follow(registry: Pick<ModelRegistry, "watch">): () => void {
-    this.#stopFollowing = registry.watch(() => {
-      const config = this.pipeline.config();
-      void this.host.apply(wantedModels(config)).then(() => {
-        // The same config over other models is a generation of its own.
-        this.pipeline.adopt(config);
-        this.onStatusChange();
+    const stopWatching = registry.watch(() => void this.#applyAnew());
+    let cancel: Cancel = () => undefined;
+    const heal = (delayMs: number): void => {
+      cancel = systemTimers.after(delayMs, () => {
+        if (this.#modelsAreWhole()) heal(healMsMin);
+        else void this.#applyAnew().finally(() => heal(Math.min(healMsMax, delayMs * 2)));
       });
-    });
+    };
+    heal(healMsMin);
+    this.#stopFollowing = () => {
+      stopWatching();
+      cancel();
+    };
     return this.#stopFollowing;
+  }
+
+  #modelsAreWhole(): boolean {
+    const lost = this.host.problems().some(({ code }) => code.startsWith("HP_MODEL"));
+    return !lost && this.host.states().every(({ problem }) => problem === null);
+  }
+
+  async #applyAnew(): Promise<void> {
+    const config = this.pipeline.config();
+    await this.host.apply(wantedModels(config));
+    // The same config over other models is a generation of its own.
+    this.pipeline.adopt(config);
+    this.onStatusChange();
   }
 
   /** Puts a changed config in force: numbered, its models warm, then both at once. */
   async adopt(config: EffectiveConfig): Promise<void> {
     const before = this.pipeline.config();
+    if (config.storeId !== before.storeId) {
+      // Topics, sessions and the journal carry the store's name.
+      const message = `store_id is ${before.storeId} while this agent runs; ${config.storeId} needs a restart`;
+      throw new HoldpointError("HP_CONFIG", message, { hint: "Restart the agent, or take the change back." });
+    }
     const numbered = await this.journal.adoptConfig(config);
     const wanted = wantedModels(numbered);
     // A changed gate threshold does not touch the models.

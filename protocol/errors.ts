@@ -14,7 +14,7 @@ interface CatalogueEntry {
 export const errorCatalogue = {
   // What a device sent.
   HP_ENCODING: { retry: "never", status: 400, hint: "Send a JSON object or a MessagePack map." },
-  HP_SCHEMA: { retry: "never", status: 400, hint: "Compare the message with the schema in docs/protocol.md." },
+  HP_SCHEMA: { retry: "never", status: 400, hint: "Compare the message with docs/messages.md." },
   HP_VERSION: { retry: "never", status: 400, hint: 'Send "v": 1, or update the agent.' },
   HP_NOT_FINITE: { retry: "never", status: 400, hint: "Send finite numbers only; no NaN and no infinity." },
   HP_TOO_LARGE: { retry: "never", status: 413, hint: "Send less at once; docs/limits.md lists every limit." },

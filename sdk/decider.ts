@@ -6,6 +6,7 @@ import {
   HoldpointError,
   newId,
   requestSchema,
+  reviewAnswerSchema,
   silentLogger,
   universalHasher,
   type Clock,
@@ -240,6 +241,9 @@ class Embedded implements EmbeddedDecider<boolean> {
     Promise.resolve(this.#escalateTo?.(decision, request))
       .then(async (answered) => {
         if (!answered) return;
+        // From JavaScript anything may come; what is no answer must not become "bad picture".
+        const answer = checkMessage(answered.answer, reviewAnswerSchema);
+        if (!answer.ok) throw answer.error;
         const tookMs = Math.round(clock.monotonicMs() - shownMs);
         const reviewId = newId(clock, random);
         await engine.review({ id: decision.id, reviewId, source: "store", tookMs, ...answered });

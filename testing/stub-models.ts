@@ -80,6 +80,7 @@ function stubEngine(candidate: Candidate, options: StubModelsOptions): Engine {
   return {
     candidate,
     running,
+    serves: () => true,
     predict: (_id, input) => batcher.submit(input),
     // Nothing is freed, so nothing need be waited for: an answer that hangs must not hang `close` as well.
     retire: () => Promise.resolve(),

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Socket } from "node:net";
-import { type Aedes, type AuthenticateError, type Client, type PublishPacket, type Subscription } from "aedes";
+import type { Aedes, AuthenticateError, Client, PublishPacket, Subscription } from "aedes";
 import {
   encodeMessage,
   HoldpointError,

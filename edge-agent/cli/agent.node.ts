@@ -5,6 +5,7 @@ import { type LayerFile } from "../../config/layer-files.node.ts";
 import { namePattern, HoldpointError } from "../../protocol/index.ts";
 import { createLogger } from "../../protocol/platform/log.node.ts";
 import { startAgent, type AgentOptions, type RunningAgent } from "../agent.node.ts";
+import { writePairingFile } from "../review/pairing-file.node.ts";
 import { dataOption, logLevelOption, port, type LogLevel } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
 import { untilStopped } from "./signals.node.ts";
@@ -24,6 +25,7 @@ interface AgentFlags extends Partial<Record<LayerName, string>> {
   readonly providers: string;
   readonly log: LogLevel;
   readonly json?: boolean;
+  readonly localDevice?: string;
 }
 
 /** `holdpoint agent`: runs the agent until it is told to stop. */
@@ -52,12 +54,18 @@ export function agentCommand(): Command {
     .option("--tls-port <port>", "MQTT port with TLS", port, 8883)
     .option("--providers <list>", "execution providers, best first", "cpu")
     .option("--json", "print one line for machines when the doors are open")
+    .option(
+      "--local-device <name>",
+      "device that programs on this machine act under without a secret, at the imitating endpoints",
+    )
     .addOption(logLevelOption());
   for (const layer of layerNames) command.option(`--${layer} <file>`, `config of the ${layer} layer`);
   return command.action(async (config: string | undefined, flags: AgentFlags) => {
     const agent = await startAgent(agentOptions(config, flags));
+    // Listened for before anybody is told that it runs: who is told may stop it at once.
+    const stopped = untilStopped();
     announce(agent, flags);
-    await untilStopped();
+    await stopped;
     await agent.close();
   });
 }
@@ -76,8 +84,14 @@ function agentOptions(config: string | undefined, flags: AgentFlags): AgentOptio
     name: flags.name,
     configFiles: configLayers(config, flags),
     mqtt: { host: flags.host, port: flags.mqttPort, ...tls },
-    http: { host: flags.host, port: flags.httpPort },
-    review: flags.review ? { host: flags.reviewHost, port: flags.reviewPort } : null,
+    http: {
+      host: flags.host,
+      port: flags.httpPort,
+      ...(flags.localDevice === undefined ? {} : { localDevice: flags.localDevice }),
+    },
+    review: flags.review
+      ? { host: flags.reviewHost, port: flags.reviewPort, onPairing: (sheet) => writePairingFile(flags.data, sheet) }
+      : null,
     models: { providers: flags.providers.split(",").map((name) => name.trim()) },
     logger: createLogger(flags.log, "agent"),
   };
@@ -102,6 +116,7 @@ export function configLayers(
 
 function announce(agent: RunningAgent, flags: AgentFlags): void {
   const pairing = agent.review?.pairing();
+  if (pairing) writePairingFile(flags.data, pairing);
   if (flags.json) {
     printJson({
       store: agent.storeId,
@@ -118,7 +133,7 @@ function announce(agent: RunningAgent, flags: AgentFlags): void {
   if (agent.broker) printLine(`mqtt   mqtt://${flags.host}:${agent.broker.port}/${agent.storeId}`);
   if (agent.http) printLine(`http   ${agent.http.url}`);
   if (!agent.review || !pairing) return;
-  printLine(`review ${agent.review.url}   PIN ${pairing.pin}`);
+  printLine(`review ${agent.review.url}   PIN ${pairing.pin}   (later: holdpoint review pin --data ${flags.data})`);
   if (process.stdout.isTTY) printLine(pairing.qrText);
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { HoldpointError } from "../../protocol/index.ts";
 import { printNote, reportFailure } from "./output.node.ts";
 
 /** Runs the command line and returns the exit code: 0, 1 for a failure, 2 for bad input. */
@@ -12,6 +13,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   for (const load of wanted(argv)) program.addCommand(await load());
   quietly(program);
   try {
+    const [name] = argv.slice(2).filter((word) => !word.startsWith("-"));
+    if (name !== undefined && name !== "help" && !Object.hasOwn(commands, name)) {
+      throw new HoldpointError("HP_USAGE", `there is no command "${name}"`);
+    }
     await program.parseAsync(argv);
     return typeof process.exitCode === "number" ? process.exitCode : 0;
   } catch (cause) {
@@ -32,6 +37,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
     return config.addCommand(configCheckCommand()).addCommand(configKeysCommand());
   },
   model: async () => (await import("./model.node.ts")).modelCommand(),
+  review: async () => (await import("./review.node.ts")).reviewCommand(),
   why: async () => (await import("./why.node.ts")).whyCommand(),
   replay: async () => (await import("./replay.node.ts")).replayCommand(),
   audit: async () => (await import("./audit.node.ts")).auditCommand(),

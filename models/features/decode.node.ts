@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { type SharpConstructor } from "sharp";
+import type { SharpConstructor } from "sharp";
 import { HoldpointError, limits, ok, refused, type Result } from "../../protocol/index.ts";
 import { type DecodePicture } from "./decode.ts";
 import { readPictureHeader } from "./picture-header.ts";

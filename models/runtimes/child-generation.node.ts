@@ -64,6 +64,8 @@ export class ChildGeneration {
   #state: SupervisorState;
   #link: ChildLink | null = null;
   #reports: readonly ModelReport[] = [];
+  /** Models that this generation began to serve with. */
+  readonly #served = new Set<number>();
   readonly #orders: (ModelOrder | null)[];
   readonly #loadDeaths: number[];
   #loading: number | null = null;
@@ -95,7 +97,19 @@ export class ChildGeneration {
     const loaded = new Promise<void>((done) => this.#loaded.push(done));
     this.#perform(supervisorStart.effects);
     await loaded;
+    this.#reports.forEach(({ ok }, model) => {
+      if (ok) this.#served.add(model);
+    });
     return this.candidates.map((_, model) => this.running(model));
+  }
+
+  get ready(): boolean {
+    return this.#state.kind === "ready";
+  }
+
+  /** False when a model that served could not be loaded again by a child that was started in place of another. */
+  has(model: number): boolean {
+    return this.#reports[model]?.ok === true;
   }
 
   /** What serves now; after a restart the provider may be another one. */
@@ -125,7 +139,11 @@ export class ChildGeneration {
     }
     this.#reports.forEach((report, model) => {
       const task = this.candidates[model]?.wanted.task ?? "";
-      if (!report.ok) return;
+      if (!report.ok) {
+        // One that never loaded is in the states of `apply`; this one served until its child was replaced.
+        if (this.#served.has(model)) found.push({ code: report.code, message: `${task}: ${report.message}` });
+        return;
+      }
       for (const { provider, message } of report.downgrades) {
         found.push({
           code: "HP_PROVIDER",
@@ -221,6 +239,7 @@ export class ChildGeneration {
         this.#loading = null;
         this.#reports = message.models;
         this.#keepProof(message.models);
+        this.#logLost();
         this.#cancelDeadline();
         this.#on({ kind: "loaded" });
         return;
@@ -233,6 +252,14 @@ export class ChildGeneration {
         this.#checkMemory(message.rssBytes);
         return;
     }
+  }
+
+  #logLost(): void {
+    this.#reports.forEach((report, model) => {
+      if (report.ok || !this.#served.has(model)) return;
+      const { code, message } = report;
+      this.#options.logger.error("model_lost", { task: this.candidates[model]?.wanted.task, code, message });
+    });
   }
 
   /** What was proved once need not be proved again by a child that is started in its place. */

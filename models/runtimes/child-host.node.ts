@@ -75,7 +75,7 @@ export function childHost(options: ChildHostOptions): ChildHost {
   ): Promise<readonly Result<Engine>[]> => {
     const same = candidates.map((candidate) => {
       const now = served.get(candidate.wanted.task);
-      return now && candidateKey(now.candidate) === candidateKey(candidate) ? now : null;
+      return now?.serves() && candidateKey(now.candidate) === candidateKey(candidate) ? now : null;
     });
     if (same.every((engine) => engine !== null)) return same.map((engine) => ok(engine));
     const generation = new ChildGeneration(candidates, {
@@ -144,6 +144,7 @@ function engineOf(
     get running() {
       return running();
     },
+    serves: () => generation.has(model) || !generation.ready,
     predict: (id, input) => batcher.submit({ id, input }),
     retire: async () => {
       if (retired) return;

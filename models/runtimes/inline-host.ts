@@ -107,6 +107,7 @@ function engineOf(candidate: Candidate, model: LoadedModel, options: InlineHostO
   const engine: Engine = {
     candidate,
     running,
+    serves: () => true,
     predict: (_id, input) => batcher.submit(input),
     retire: async () => {
       if (retired) return;

@@ -17,6 +17,8 @@ import { stillWanted, type Candidate } from "./candidate.ts";
 export interface Engine {
   readonly candidate: Candidate;
   readonly running: RunningModel;
+  /** False when it can no longer answer and must be brought up anew, although nothing about it changed. */
+  serves(): boolean;
   predict(id: string, input: Input): Promise<PredictionResult>;
   /** Answers what it has taken, then frees the model. */
   retire(): Promise<void>;

@@ -1,4 +1,4 @@
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId, type AgentStatus, type Decision } from "../../protocol/index.ts";
@@ -85,6 +85,23 @@ describe("a changed store config", () => {
       return reasons.every(({ code }) => code !== "HP_CONFIG") ? reasons : null;
     });
     expect((await ask()).config).toEqual(before.config);
+  });
+});
+
+describe("a changed store_id", () => {
+  it("is not half adopted: the last good config stays, and the agent says that it takes a restart", async () => {
+    const place = await agentPlace({ model: false });
+    const agent = await startAgentProcess(place);
+    await writeFile(place.configFile, (await readFile(place.configFile, "utf8")).replace("store_1", "store_2"));
+    const found = await until(async () => {
+      const { store, reasons } = (await (await fetch(`${agent.http}/v1/status`)).json()) as AgentStatus;
+      const reason = reasons.find(({ code }) => code === "HP_CONFIG");
+      return reason ? { store, message: reason.message } : null;
+    });
+    expect(found.store).toBe("store_1");
+    expect(found.message).toContain("needs a restart");
+    await agent.stop();
+    await place.remove();
   });
 });
 

@@ -33,6 +33,8 @@ describe("holdpoint demo", () => {
     const summary = await demo("--duration", "3s");
     addsUp(summary);
     expect(summary.source).toBe("drawn");
+    // It shows both ways: what the model decides, and what waits for a person.
+    expect(Math.min(summary.accepted, summary.escalated)).toBeGreaterThan(0);
     const credentials = JSON.parse(await readFile(join(folder, ".holdpoint/demo-credentials.json"), "utf8")) as {
       devices: readonly unknown[];
     };
