@@ -17,7 +17,7 @@ import { systemClock, systemRandom, systemTimers } from "../protocol/platform/cl
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
 import { createPipeline, Engine, wantedModels, type Pipeline } from "../sdk/index.ts";
 import { EventMemory, withEvents } from "./event-memory.ts";
-import { type CaseOrigin, type Journal } from "./journal/journal.ts";
+import { type CaseOrigin, type Journal, type JournalStorage } from "./journal/journal.ts";
 import { agentSecret } from "./journal/agent-secret.node.ts";
 import { openJournal } from "./journal/journal.node.ts";
 import { ProblemBoard } from "./problem-board.ts";
