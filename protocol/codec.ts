@@ -16,6 +16,7 @@ import { firstNotFinite } from "./input.ts";
 import { jsonFault } from "./json-guard.ts";
 import { limits } from "./limits.ts";
 import { msgpackFault } from "./msgpack-guard.ts";
+import { isPlainRequest } from "./request-shape.ts";
 
 /** JSON and MessagePack, told apart by the first byte; bytes are base64 in JSON and raw in MessagePack. */
 
@@ -120,7 +121,7 @@ export interface Refusal {
 export type ParseResult<T> = ({ readonly ok: true } & Parsed<T>) | Refusal;
 
 export function parseRequest(bytes: Uint8Array): ParseResult<DecisionRequest> {
-  const parsed = parse(bytes, requestSchema);
+  const parsed = parse(bytes, requestSchema, isPlainRequest);
   if (!parsed.ok) return parsed;
   const index = firstNotFinite(parsed.value.input);
   if (index < 0) return parsed;
@@ -140,10 +141,11 @@ export function parseDecision(bytes: Uint8Array): ParseResult<Decision> {
   return parse(bytes, decisionSchema);
 }
 
-function parse<T>(bytes: Uint8Array, schema: z.ZodType<T>): ParseResult<T> {
+function parse<T>(bytes: Uint8Array, schema: z.ZodType<T>, isPlain?: (value: unknown) => value is T): ParseResult<T> {
   const decoded = decodeMessage(bytes);
   if (!decoded.ok) return { ok: false, error: decoded.error, id: null, encoding: encodingOf(bytes) ?? "json" };
   const { value, encoding } = decoded.value;
+  if (isPlain?.(value) === true) return { ok: true, value, encoding };
   const id = readableId(value);
   const checked = checkMessage(encoding === "json" ? withBytes(value) : value, schema);
   return checked.ok ? { ok: true, value: checked.value, encoding } : { ok: false, error: checked.error, id, encoding };

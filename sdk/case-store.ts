@@ -48,6 +48,11 @@ export interface Admission {
    * commit, and null goes without. A store need not ask. The decision counts only where the answer says `decided`.
    */
   readonly decision?: () => DecisionRecord | null;
+  /**
+   * Resolves when `decision` has an answer. There only if that is expected within milliseconds: the store may then hold
+   * the admission back for a few of them, so that one commit does for both. Never rejects.
+   */
+  readonly decidedSoon?: Promise<unknown>;
 }
 
 export type Admitted =

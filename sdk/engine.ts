@@ -59,6 +59,8 @@ export type RevisionListener<Origin> = (decision: Decision, origin: Origin | nul
 const busyRetryMs = 250;
 const drainingRetryMs = 2000;
 const recentMax = 4096;
+/** A model that runs longer is not waited for: the request is made durable while it looks. */
+const quickMsMax = 3;
 const writeRetryMs = 50;
 const writeRetryMsMax = 5000;
 
@@ -73,6 +75,8 @@ export class Engine<Origin extends object> {
   readonly #listeners = new Set<RevisionListener<Origin>>();
   /** The latest decisions, so that whoever asks right after does not ask the store. */
   readonly #recent = new RecentMap<string, Decision>(recentMax);
+  /** How long the model of a task runs, milliseconds: a moving average. */
+  readonly #modelMs = new Map<string, number>();
   #admitting = 0;
   #draining = false;
 
@@ -94,6 +98,7 @@ export class Engine<Origin extends object> {
     // The model looks while the commit runs: whichever takes longer is what the device waits for.
     const finding = this.#inFlight.has(request.id) ? null : pipeline.find(request);
     const early = new EarlyDecision(finding, (found) => this.#rule(request, found));
+    void finding?.then(({ modelMs }) => this.#timeModel(request.task, modelMs ?? 0));
     this.#admitting += 1;
     try {
       const admitted = await store.admit({
@@ -103,6 +108,7 @@ export class Engine<Origin extends object> {
         receivedAtMs: Math.floor(clock.wallMs()),
         keepInput: storage(),
         decision: () => early.take(),
+        ...(finding && this.#isQuick(request.task) ? { decidedSoon: finding } : {}),
       });
       if (admitted.kind === "conflict") return admitted;
       if (admitted.kind === "known") return { kind: "durable", known: true, decision: admitted.decision };
@@ -191,6 +197,16 @@ export class Engine<Origin extends object> {
     const record = this.#rule(request, await finding);
     await this.#record(record);
     this.#tell(record.decision, origin);
+  }
+
+  /** Whether the model of a task answers so fast that a commit may wait for it. */
+  #isQuick(task: string): boolean {
+    return (this.#modelMs.get(task) ?? Infinity) <= quickMsMax;
+  }
+
+  #timeModel(task: string, modelMs: number): void {
+    const before = this.#modelMs.get(task) ?? modelMs;
+    this.#modelMs.set(task, before + (modelMs - before) / 8);
   }
 
   #rule(request: DecisionRequest, found: Found): RuledRecord {

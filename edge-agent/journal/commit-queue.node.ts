@@ -1,5 +1,5 @@
 import { type MessagePort } from "node:worker_threads";
-import { HoldpointError } from "../../protocol/index.ts";
+import { HoldpointError, type Cancel, type Timers } from "../../protocol/index.ts";
 import {
   isFailure,
   type AdmitOp,
@@ -25,6 +25,8 @@ const messageBytesMax = 4 * 1024 * 1024;
  */
 const postedOpsMax = 1024;
 const postedMessagesMax = 2;
+/** How long an admission is held back for a decision that is about to come. */
+const holdMsMax = 5;
 const queuedOpsMax = 16_384;
 const queuedBytesMax = 64 * 1024 * 1024;
 const busyRetryMs = 200;
@@ -36,11 +38,16 @@ export interface AdmissionParts {
   readonly data: Uint8Array | null;
   /** The decision, if it is known when the admission leaves. */
   readonly decision: () => DecideOp | null;
+  /** Resolves when the decision is known; null where that is not worth waiting for. */
+  readonly decidedSoon: Promise<unknown> | null;
 }
 
 interface Waiting {
   readonly op: Op;
   readonly parts: AdmissionParts | null;
+  /** Held back for its decision: whether that has come, and since when it is waited for. */
+  due: boolean;
+  heldSinceMs: number | null;
   readonly resolve: (result: Exclude<OpResult, OpFailure>) => void;
   readonly reject: (error: HoldpointError) => void;
 }
@@ -52,17 +59,21 @@ export interface CommitTime {
 
 export class CommitQueue {
   readonly #port: MessagePort;
+  readonly #timers: Timers;
   readonly #time: () => CommitTime;
   readonly #onCommit: (reply: BatchReply) => void;
   #waiting: Waiting[] = [];
+  #held: Waiting[] = [];
+  #holdTimer: Cancel | null = null;
   #waitingBytes = 0;
   readonly #posted: (readonly Waiting[])[] = [];
   #postedOps = 0;
   #scheduled = false;
   #refuse: HoldpointError | null = null;
 
-  constructor(port: MessagePort, time: () => CommitTime, onCommit: (reply: BatchReply) => void) {
+  constructor(port: MessagePort, timers: Timers, time: () => CommitTime, onCommit: (reply: BatchReply) => void) {
     this.#port = port;
+    this.#timers = timers;
     this.#time = time;
     this.#onCommit = onCommit;
   }
@@ -71,9 +82,10 @@ export class CommitQueue {
   push<T>(op: Op, read: (result: Exclude<OpResult, OpFailure>) => T, parts: AdmissionParts | null = null): Promise<T> {
     if (this.#refuse !== null) return Promise.reject(this.#refuse);
     const bytes = parts?.data?.byteLength ?? 0;
-    const full = this.#waiting.length >= queuedOpsMax || this.#waitingBytes + bytes > queuedBytesMax;
-    if (full && this.#waiting.length > 0) {
-      const error = new HoldpointError("HP_BUSY", `${this.#waiting.length} operations wait for the journal`, {
+    const queued = this.#waiting.length + this.#held.length;
+    const full = queued >= queuedOpsMax || this.#waitingBytes + bytes > queuedBytesMax;
+    if (full && queued > 0) {
+      const error = new HoldpointError("HP_BUSY", `${queued} operations wait for the journal`, {
         retryAfterMs: busyRetryMs,
       });
       return Promise.reject(error);
@@ -83,7 +95,40 @@ export class CommitQueue {
       const settle = (result: Exclude<OpResult, OpFailure>): void => {
         resolve(read(result));
       };
-      this.#waiting.push({ op, parts, resolve: settle, reject });
+      const item: Waiting = { op, parts, due: false, heldSinceMs: null, resolve: settle, reject };
+      const soon = parts?.decidedSoon ?? null;
+      if (soon === null) this.#waiting.push(item);
+      else this.#hold(item, soon);
+      this.#schedule();
+    });
+  }
+
+  #hold(item: Waiting, soon: Promise<unknown>): void {
+    this.#held.push(item);
+    void soon.then(() => {
+      item.due = true;
+      this.#schedule();
+    });
+  }
+
+  /**
+   * Lets go of the admissions whose decision has come, and of those that have waited long enough. Their time counts from
+   * the first turn of the event loop that could have sent them: in a long turn the answers of the model lie unread, and
+   * they are read before the next one ends.
+   */
+  #release(): void {
+    if (this.#held.length === 0) return;
+    const nowMs = this.#time().agentMs;
+    const held: Waiting[] = [];
+    for (const item of this.#held) {
+      item.heldSinceMs ??= nowMs;
+      const waits = !item.due && this.#refuse === null && nowMs - item.heldSinceMs < holdMsMax;
+      (waits ? held : this.#waiting).push(item);
+    }
+    this.#held = held;
+    if (held.length === 0) return;
+    this.#holdTimer ??= this.#timers.after(holdMsMax, () => {
+      this.#holdTimer = null;
       this.#schedule();
     });
   }
@@ -94,6 +139,7 @@ export class CommitQueue {
     // The check phase comes right after the sockets were read, so one message takes what all of them brought.
     setImmediate(() => {
       this.#scheduled = false;
+      this.#release();
       while (this.#waiting.length > 0 && this.#mayPost()) this.#post();
     });
   }
@@ -142,14 +188,19 @@ export class CommitQueue {
       if (isFailure(result)) item.reject(errorOf(result));
       else item.resolve(result);
     }
-    if (this.#waiting.length > 0) this.#schedule();
+    if (this.#waiting.length + this.#held.length > 0) this.#schedule();
   }
 
   /** Rejects whatever comes; with `now` also what waits. */
   stop(error: HoldpointError, now: boolean): void {
     this.#refuse = error;
-    if (!now) return;
-    const items = [...this.#posted.flat(), ...this.#waiting];
+    if (!now) {
+      // What is held back goes ahead of the order to stop.
+      this.#waiting.unshift(...this.#held.splice(0));
+      return;
+    }
+    const items = [...this.#posted.flat(), ...this.#waiting, ...this.#held.splice(0)];
+    this.#holdTimer?.();
     this.#posted.length = 0;
     this.#waiting = [];
     this.#waitingBytes = 0;

@@ -146,7 +146,7 @@ class SqliteJournal implements Journal {
       wallMs: this.#options.clock.wallMs(),
       agentMs: this.#agentMs(),
     });
-    this.#queue = new CommitQueue(this.#writer.port, time, (reply) => {
+    this.#queue = new CommitQueue(this.#writer.port, this.#options.timers, time, (reply) => {
       this.#totals = { received: reply.received, evicted: reply.evicted };
       this.#stored(reply.storage);
     });
@@ -183,6 +183,7 @@ class SqliteJournal implements Journal {
           const record = admission.decision?.() ?? null;
           return record && decideOp(record);
         },
+        decidedSoon: admission.decidedSoon ?? null,
       },
     );
   }

@@ -129,8 +129,9 @@ function engineOf(
   };
   const batcher = new Batcher<CaseRow, PredictionResult>({
     batchMax: first.batchMax,
-    // Two: while the child's last answer travels, it has the next batch already.
-    inFlightMax: 2,
+    // While the child's last answers travel, it has the next batches already. Pictures keep it busy with two; rows of
+    // numbers are done before their answer is read, and what one turn of the event loop brought should go at once.
+    inFlightMax: candidate.manifest.features.kind === "image" ? 2 : 8,
     waitMs: options.batchWaitMs ?? 0,
     queueRowsMax: options.queueRowsMax ?? queueRowsMaxDefault,
     bytesOf: ({ input }) => bytesOf(input),

@@ -1,5 +1,5 @@
-import { type Input } from "../../protocol/index.ts";
 import { type Manifest } from "../manifest.ts";
+import { type PackedInputs } from "./input-pack.ts";
 import { type BatchAnswer } from "./loaded-model.ts";
 import { type Downgrade, type ProviderName } from "./runtime.ts";
 
@@ -20,7 +20,7 @@ export type ToChild =
       readonly providers: readonly ProviderName[];
       readonly intraOpThreads: number;
     }
-  | { readonly kind: "run"; readonly batch: number; readonly model: number; readonly inputs: readonly Input[] }
+  | { readonly kind: "run"; readonly batch: number; readonly model: number; readonly inputs: PackedInputs }
   | { readonly kind: "ping" }
   | { readonly kind: "close" };
 

@@ -5,6 +5,7 @@ import { decodePicture, decodesAtOnceMax } from "../features/decode.node.ts";
 import { readModelBytes } from "../source.node.ts";
 import { type FromChild, type ModelOrder, type ModelReport, type ToChild } from "./child-messages.ts";
 import { DecodeGate } from "./decode-gate.ts";
+import { unpackInputs } from "./input-pack.ts";
 import { LoadedModel, type ModelParts } from "./loaded-model.ts";
 import { type Runtime, type RuntimeOptions } from "./runtime.ts";
 
@@ -38,7 +39,7 @@ export function serveInference(runtime: Runtime): void {
     const loaded = models[model];
     if (!loaded) throw new RangeError("the parent runs only what was loaded");
     running += 1;
-    const answer = await loaded.answer(inputs);
+    const answer = await loaded.answer(unpackInputs(inputs));
     running -= 1;
     send({ kind: "answer", batch, answer });
     endIfDone();
