@@ -103,7 +103,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         config: { revision: config.revision, digest: config.digest },
         finding: found.finding,
         model: found.by?.reference ?? null,
-        provider: found.by?.provider ?? "none",
+        // Where nothing was predicted no provider ran, whatever serves the task.
+        provider: found.finding.kind === "evidence" ? (found.by?.provider ?? "none") : "none",
         runtime: found.by?.runtime ?? null,
         batch: found.batch,
         modelMs: found.modelMs,

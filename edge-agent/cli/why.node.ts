@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { HoldpointError } from "../../protocol/index.ts";
 import { openJournalReadOnly } from "../journal/journal-read-only.node.ts";
+import { type JournalCase } from "../journal/journal.ts";
 import { storyOf } from "../story.ts";
 import { dataOption } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
@@ -17,10 +18,17 @@ export function whyCommand(): Command {
       try {
         const found = await journal.find(id);
         if (!found) throw new HoldpointError("HP_NOT_FOUND", `the journal in ${options.data} has no decision ${id}`);
-        if (options.json) printJson(found);
+        if (options.json) printJson(withoutBytes(found));
         else for (const line of storyOf(found)) printLine(line);
       } finally {
         await journal.close();
       }
     });
+}
+
+/** The journal gives the request without its input bytes; an empty `data` would look like a picture that was lost. */
+function withoutBytes(found: JournalCase): unknown {
+  const { input } = found.request;
+  if (!("data" in input)) return found;
+  return { ...found, request: { ...found.request, input: { ...input, data: undefined } } };
 }

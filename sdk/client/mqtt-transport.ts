@@ -57,6 +57,8 @@ interface MqttPublish {
   readonly payload: string | Uint8Array;
 }
 
+const deniedHint = "Give connect the store_id of the agent's store config, and the name that the secret was made for.";
+
 const channels: Readonly<Record<OutboxKind, DeviceChannel>> = {
   request: "request",
   event: "event",
@@ -178,12 +180,19 @@ class MqttTransport implements Transport {
       (connection.stream as { readonly setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
       const topics = (["decision", "received", "error"] as const).map((channel) => this.#topic(channel));
       connection.subscribe(topics, { qos: 1 }, (error, granted) => {
-        const denied = granted?.find(({ qos }) => qos > 2);
-        if (error !== null && error !== undefined) end(connectionError(error));
-        else if (denied) end(new HoldpointError("HP_FORBIDDEN", `the broker denies ${denied.topic}`));
+        // MQTT.js makes an error of SUBACK 0x80 that says "unspecified"; what it means is known here.
+        const denied =
+          granted?.some(({ qos }) => qos > 2) === true || error?.message.startsWith("Subscribe error") === true;
+        if (denied) end(new HoldpointError("HP_FORBIDDEN", this.#deniedMessage(), { hint: deniedHint }));
+        else if (error !== null && error !== undefined) end(connectionError(error));
         else if (!down && connection === this.#connection) this.#events.up();
       });
     });
+  }
+
+  #deniedMessage(): string {
+    const { store, device } = this.#options;
+    return `the agent refuses the topics of device ${device} in store ${store}`;
   }
 
   async #receive({ topic, payload }: MqttPublish): Promise<void> {
