@@ -12,6 +12,7 @@ export {
   type ConfigEntry,
   type Layered,
   type LayerName,
+  type Segments,
   type Origin,
 } from "./layers.ts";
 export {
