@@ -3,7 +3,7 @@ import { newId, type Decision } from "../../protocol/index.ts";
 import { systemClock, systemRandom } from "../../protocol/platform/clock.node.ts";
 import { openJournalReadOnly } from "../../edge-agent/journal/journal-read-only.node.ts";
 import { connect, type Client } from "../../sdk/client/index.ts";
-import { startAgentProcess, type AgentPlace, type AgentProcess } from "../support/agent-process.ts";
+import { startAgentProcess, type AgentPlace, type AgentPorts } from "../support/agent-process.ts";
 import { quickPolicy, type Way } from "../support/client-fixtures.ts";
 import { reportOf, type ChaosOptions, type ChaosReport } from "./chaos-report.ts";
 import { sidesInput, sidesPlace, sidesTask } from "./sides-place.ts";
@@ -17,6 +17,8 @@ export interface RestartsOptions extends ChaosOptions {
   /** The agent lives between these, milliseconds from its open doors. */
   readonly lifeMs: readonly [least: number, most: number];
 }
+
+type AskerOptions = Pick<RestartsOptions, "way" | "random">;
 
 const lanes = 8;
 const undecidedMax = 64;
@@ -50,10 +52,11 @@ export async function clientRestarts(options: RestartsOptions): Promise<ChaosRep
   }
 }
 
-class Asker {
+/** A client with a bounded heap of open questions; `report` holds what it was told against the journal. */
+export class Asker {
   readonly #client: Client;
   readonly #place: AgentPlace;
-  readonly #options: RestartsOptions;
+  readonly #options: AskerOptions;
   readonly #asked = new Map<string, Asked>();
   /** How often each revision was shown. */
   readonly #shown = new Map<string, number>();
@@ -64,7 +67,7 @@ class Asker {
   #unanswered = 0;
   answered = 0;
 
-  constructor(place: AgentPlace, agent: AgentProcess, options: RestartsOptions) {
+  constructor(place: AgentPlace, agent: AgentPorts, options: AskerOptions) {
     this.#place = place;
     this.#options = options;
     this.#client = connect({

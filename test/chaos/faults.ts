@@ -1,7 +1,11 @@
 import { agentPlace, root } from "../support/agent-process.ts";
 import { killRounds } from "../support/kill-rounds.ts";
-import { reportOf, type Fault } from "./chaos-report.ts";
+import { reportOf, type ChaosReport, type Fault } from "./chaos-report.ts";
+import { configUnderLoad } from "./config-under-load.ts";
+import { killChild } from "./kill-child.ts";
+import { modelSwap } from "./model-swap.ts";
 import { clientRestarts } from "./client-restarts.ts";
+import { diskFull as fillDisk } from "./disk-full.ts";
 
 const killAgent: Fault = {
   says: "SIGKILL of the agent at random moments under MQTT and HTTP load",
@@ -59,9 +63,46 @@ const restartClient: Fault = {
   },
 };
 
+const diskFull: Fault = {
+  says: "the disk fills up at any write and is freed: the agent stays up, says so and recovers by itself",
+  round: "filled disk",
+  rounds: 12,
+  run: async (options) => mounted(await fillDisk(options)),
+};
+
+const killInferenceChild: Fault = {
+  says: "SIGKILL and SIGSTOP of the inference child under load: everything is decided in time all the same",
+  round: "child killed or frozen",
+  rounds: 20,
+  run: (options) => killChild({ ...options, freeze: true }),
+};
+
+const changeConfig: Fault = {
+  says: "gate threshold and model change together under load: nothing dropped, nothing mixed",
+  round: "config change",
+  rounds: 100,
+  run: configUnderLoad,
+};
+
+const swapModel: Fault = {
+  says: "another version is activated under load: nothing dropped, p99 within 1.5 times, memory within 5 %",
+  round: "model swap",
+  rounds: 100,
+  run: (options) => modelSwap({ ...options, steadyMs: 10_000, measure: true }),
+};
+
+function mounted(report: ChaosReport | "cannot mount"): ChaosReport {
+  if (report === "cannot mount") throw new Error("this fault needs the right to mount a tmpfs: run it as root");
+  return report;
+}
+
 /** By name, as `npm run chaos -- <name>` knows them. */
 export const faults: Readonly<Record<string, Fault>> = {
   "kill-agent": killAgent,
   "ack-in-published": ackInPublished,
   "restart-client": restartClient,
+  "kill-child": killInferenceChild,
+  "disk-full": diskFull,
+  "config-under-load": changeConfig,
+  "model-swap-under-load": swapModel,
 };

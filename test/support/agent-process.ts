@@ -19,6 +19,9 @@ export interface AgentPlace {
   remove(): Promise<void>;
 }
 
+/** Far more than a drain takes, on a busy machine too. */
+const stopMsMax = 30_000;
+
 export const productTask = "product_identification";
 
 export function storeConfig(extra = ""): string {
@@ -96,7 +99,8 @@ export async function startAgentProcess(
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
   const ready = await firstLine(child, () => log);
-  const found = JSON.parse(ready) as AgentPorts;
+  const found = JSON.parse(ready) as AgentPorts & { readonly error?: unknown };
+  if (found.error !== undefined) throw new Error(`the agent did not start: ${ready}`);
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   return {
     ...found,
@@ -105,9 +109,13 @@ export async function startAgentProcess(
       child.kill("SIGKILL");
       await exited;
     },
-    stop: () => {
+    stop: async () => {
       child.kill("SIGTERM");
-      return exited;
+      // One that does not end would hold the test, or be left behind by it.
+      const patience = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
+      const code = await exited;
+      clearTimeout(patience);
+      return code;
     },
     log: () => log,
   };
