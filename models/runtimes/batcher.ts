@@ -12,6 +12,8 @@ export interface BatcherOptions<In, Out> {
   /** Bytes of a row: two thousand large pictures are not two thousand small ones. Absent: rows weigh nothing. */
   readonly bytesOf?: (row: In) => number;
   readonly timers: Timers;
+  /** When an idle batcher starts: behind the microtasks of this turn unless told otherwise. */
+  readonly nextTurn?: (start: () => void) => void;
   /** Answers in the order of the rows. Never rejects. */
   readonly run: (rows: readonly In[]) => Promise<readonly Out[]>;
   readonly overload: () => Out;
@@ -77,8 +79,10 @@ export class Batcher<In, Out> {
     }
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // Behind the microtasks of this turn: rows that one packet brought run together.
-    void Promise.resolve().then(() => this.#start());
+    const { nextTurn } = this.#options;
+    if (nextTurn) nextTurn(() => this.#start());
+    // Rows that one packet brought run together.
+    else void Promise.resolve().then(() => this.#start());
   }
 
   #start(): void {

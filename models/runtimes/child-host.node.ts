@@ -133,6 +133,8 @@ function engineOf(
     // numbers are done before their answer is read, and what one turn of the event loop brought should go at once.
     inFlightMax: candidate.manifest.features.kind === "image" ? 2 : 8,
     waitMs: options.batchWaitMs ?? 0,
+    // After every socket of this turn was read: a message to a process costs more than the rows in it.
+    nextTurn: setImmediate,
     queueRowsMax: options.queueRowsMax ?? queueRowsMaxDefault,
     bytesOf: ({ input }) => bytesOf(input),
     timers: options.timers,
