@@ -4,6 +4,7 @@ import { reportOf, type ChaosReport, type Fault } from "./chaos-report.ts";
 import { configUnderLoad } from "./config-under-load.ts";
 import { killChild } from "./kill-child.ts";
 import { modelSwap } from "./model-swap.ts";
+import { tornWal } from "./torn-wal.ts";
 import { clientRestarts } from "./client-restarts.ts";
 import { diskFull as fillDisk } from "./disk-full.ts";
 
@@ -91,6 +92,20 @@ const swapModel: Fault = {
   run: (options) => modelSwap({ ...options, steadyMs: 10_000, measure: true }),
 };
 
+const tearJournal: Fault = {
+  says: "power cuts between any two disk calls of the journal, unsynced writes torn: an exact prefix, nothing lost",
+  round: "power cut",
+  rounds: 2000,
+  run: (options) => tornWal({ ...options, synchronous: "FULL" }),
+};
+
+const tearUnsynced: Fault = {
+  says: "negative control: the same with synchronous=NORMAL, and must lose; exit 1 is what is expected of it",
+  round: "power cut",
+  rounds: 1000,
+  run: (options) => tornWal({ ...options, synchronous: "NORMAL" }),
+};
+
 function mounted(report: ChaosReport | "cannot mount"): ChaosReport {
   if (report === "cannot mount") throw new Error("this fault needs the right to mount a tmpfs: run it as root");
   return report;
@@ -102,6 +117,8 @@ export const faults: Readonly<Record<string, Fault>> = {
   "ack-in-published": ackInPublished,
   "restart-client": restartClient,
   "kill-child": killInferenceChild,
+  "torn-wal": tearJournal,
+  "torn-wal-normal": tearUnsynced,
   "disk-full": diskFull,
   "config-under-load": changeConfig,
   "model-swap-under-load": swapModel,
