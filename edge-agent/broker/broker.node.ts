@@ -140,8 +140,12 @@ class MqttDoor {
       maxClientsIdLength: 256,
       persistence: this.#sessions,
       preConnect: (client, packet, done) => {
-        this.#preConnect(client, packet);
-        done(null, true);
+        // MQTT-3.1.2-14.
+        if (packet.will !== undefined && (packet.will.qos as number) > 2) done(new Error("the will's QoS is 3"), false);
+        else {
+          this.#preConnect(client, packet);
+          done(null, true);
+        }
       },
       authenticate: (client, username, password, done) => {
         void this.#authenticate(client, username, password).then(
@@ -300,6 +304,11 @@ class MqttDoor {
       return;
     }
     const { topic, qos } = packet;
+    // MQTT-2.3.1-1.
+    if (qos > 0 && (packet as { messageId?: number }).messageId === 0) {
+      done(new Error("a PUBLISH without a packet id"));
+      return;
+    }
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
     this.#intake.take(peer, { topic, payload, qos, bytes: packet.length ?? payload.byteLength }, () => done(null));
   }

@@ -42,6 +42,8 @@ export class Connection extends Duplex {
   #readerFull = false;
   #connectSeen = false;
   #authenticated = false;
+  /** DISCONNECT has been read. */
+  #leaving = false;
   #inside = 0;
   #outgoing: Uint8Array[] = [];
   #outgoingBytes = 0;
@@ -177,7 +179,10 @@ export class Connection extends Duplex {
       this.#options.onConnect(this);
       return "pass";
     }
-    if (!this.#authenticated || this.clogged) return "hold";
+    // MQTT-3.14.4-2: nothing is read behind a DISCONNECT.
+    if (!this.#authenticated || this.clogged || this.#leaving) return "hold";
+    this.#leaving = header.type === packetType.disconnect;
+    if (header.bytes < (leastBytes[header.type] ?? 0)) return "refuse";
     if (header.type !== packetType.publish) return header.bytes > limits.controlBytesMax ? "refuse" : "pass";
     if (header.bytes > limits.publishBytesMax) return "refuse";
     if (this.#inside >= limits.inflightPerClientMax) return "hold";
@@ -187,6 +192,7 @@ export class Connection extends Duplex {
   }
 
   #refusal(header: FrameHeader): ConnectionFault {
+    if (this.#authenticated && header.bytes < (leastBytes[header.type] ?? 0)) return "malformed";
     return !this.#authenticated && header.type !== packetType.connect ? "connect_expected" : "too_large";
   }
 
@@ -307,6 +313,12 @@ interface LargeFrame {
   granted: boolean;
   claim: { release(): void } | null;
 }
+
+/** MQTT-3.8.3-3, MQTT-3.10.3-2: a packet id and at least one filter of at least one character. */
+const leastBytes: Readonly<Partial<Record<number, number>>> = {
+  [packetType.subscribe]: 6,
+  [packetType.unsubscribe]: 5,
+};
 
 const writeBytesMax = 256 * 1024;
 /** What a peer still sends is dropped for so long, so that it can read why its connection is closed. */

@@ -1,6 +1,6 @@
 /** MQTT 3.1.1 packets as bytes: what the guard in front of aedes must know of them, and the one that the agent writes. */
 
-export const packetType = Object.freeze({ connect: 1, publish: 3, subscribe: 8, unsubscribe: 10 });
+export const packetType = Object.freeze({ connect: 1, publish: 3, subscribe: 8, unsubscribe: 10, disconnect: 14 });
 
 export interface FrameHeader {
   /** MQTT-2.2.1: control packet type, 1 to 14. */
@@ -32,6 +32,9 @@ export class FrameScanner {
   #multiplier = 1;
   #left = 0;
   #held: FrameHeader | null = null;
+  /** Bytes of a packet id that are still to come, and whether those before them were zero. */
+  #idLeft = 0;
+  #idIsZero = true;
 
   constructor(rule: (header: FrameHeader) => FrameRuling) {
     this.#rule = rule;
@@ -50,15 +53,27 @@ export class FrameScanner {
         if (ruling === "hold") return { kind: "held", end: at };
         if (ruling === "refuse") return { kind: "refused", header: this.#held };
         this.#left = this.#held.bytes;
+        this.#idLeft = beginsWithId(this.#held.type) ? 2 : 0;
+        this.#idIsZero = true;
         this.#held = null;
       }
       const body = Math.min(this.#left, chunk.byteLength - at);
+      if (this.#idLeft > 0 && !this.#idIsThere(chunk, at, body)) return { kind: "refused", header: null };
       this.#left -= body;
       at += body;
       if (at >= chunk.byteLength) return { kind: "passed", end: at };
       if (!this.#header(chunk[at] ?? 0)) return { kind: "refused", header: null };
       at += 1;
     }
+  }
+
+  /** MQTT-2.3.1-1: a packet id is not zero. False where it is. */
+  #idIsThere(chunk: Uint8Array, at: number, bytes: number): boolean {
+    for (let i = 0; i < bytes && this.#idLeft > 0; i += 1) {
+      this.#idLeft -= 1;
+      if (chunk[at + i] !== 0) this.#idIsZero = false;
+    }
+    return this.#idLeft > 0 || !this.#idIsZero;
   }
 
   /** Takes one byte of a fixed header; false where the remaining length is malformed (MQTT-2.2.3: four bytes at most). */
@@ -76,6 +91,11 @@ export class FrameScanner {
     this.#first = -1;
     return true;
   }
+}
+
+/** A PUBLISH has its id behind its topic, where the broker looks; acknowledgements of id 0 match nothing. */
+function beginsWithId(type: number): boolean {
+  return type === packetType.subscribe || type === packetType.unsubscribe;
 }
 
 export interface OutgoingPublish {
