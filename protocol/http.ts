@@ -47,16 +47,16 @@ export function jsonReply(value: unknown, status = 200, headers: Readonly<Record
   return { status, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(value) };
 }
 
-/** RFC 9457, as plain data. */
-export function problemReply(error: HoldpointError, id: string | null = null): Reply {
+/** RFC 9457, as plain data. `status` where it is another than the catalogue's. */
+export function problemReply(error: HoldpointError, id: string | null = null, status = error.status): Reply {
   const headers: Record<string, string> = { "content-type": "application/problem+json" };
   if (error.retryAfterMs !== undefined) headers["retry-after"] = String(Math.ceil(error.retryAfterMs / 1000));
   if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="holdpoint"';
   const body = {
     type: `urn:holdpoint:error:${error.code}`,
     title: error.message,
-    status: error.status,
+    status,
     ...error.body(id),
   };
-  return { status: error.status, headers, body: JSON.stringify(body) };
+  return { status, headers, body: JSON.stringify(body) };
 }

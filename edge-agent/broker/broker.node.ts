@@ -304,9 +304,9 @@ class MqttDoor {
       return;
     }
     const { topic, qos } = packet;
-    // MQTT-2.3.1-1.
-    if (qos > 0 && (packet as { messageId?: number }).messageId === 0) {
-      done(new Error("a PUBLISH without a packet id"));
+    const broken = brokenBy(packet);
+    if (broken !== null) {
+      done(new Error(broken));
       return;
     }
     const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
@@ -421,6 +421,14 @@ class MqttDoor {
     const { device, remote } = connection;
     this.#options.logger[level]("mqtt_connection_closed", { device, remote, fault });
   }
+}
+
+/** What of a PUBLISH breaks the protocol and the parser lets through, or null. */
+function brokenBy(packet: PublishPacket & { readonly messageId?: number }): string | null {
+  // MQTT-2.3.1-1.
+  if (packet.qos > 0 && packet.messageId === 0) return "a PUBLISH without a packet id";
+  // MQTT-1.5.3-1 and MQTT-1.5.3-2; the parser has made U+FFFD of what is not UTF-8.
+  return packet.topic.includes("\0") || packet.topic.includes("\uFFFD") ? "a topic that is not UTF-8" : null;
 }
 
 const secretCharsMax = 512;

@@ -59,8 +59,10 @@ export async function serveHttp(options: HttpServerOptions): Promise<RunningHttp
     // Each further chunk of a broken request breaks it again.
     if (!socket.writable) return;
     const error = brokenRequest(cause);
-    if (error !== null) options.onRefused?.(error);
-    if (error !== null && !hasBegunToAnswer(socket)) socket.write(rawReply(problemReply(error)));
+    const answer = answerUnderWay(socket);
+    // Where a handler waits for the body, the handler counts it.
+    if (error !== null && answer === null) options.onRefused?.(error);
+    if (error !== null && answer?.headersSent !== true) socket.write(rawReply(error));
     socket.destroySoon();
   });
   await listen(server, options);
@@ -126,14 +128,16 @@ function brokenRequest({ code, message }: NodeJS.ErrnoException): HoldpointError
   return code?.startsWith("HPE_") === true ? new HoldpointError("HP_ENCODING", `not HTTP/1.1: ${message}`) : null;
 }
 
-/** Node keeps the answer under way on its socket; its own handler asks the same. */
-function hasBegunToAnswer(socket: Socket): boolean {
-  const { _httpMessage: answer } = socket as Socket & { readonly _httpMessage?: ServerResponse | null };
-  return answer?.headersSent === true;
+/** Node keeps the answer under way on its socket; its own handler looks at it as well. */
+function answerUnderWay(socket: Socket): ServerResponse | null {
+  return (socket as Socket & { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? null;
 }
 
-function rawReply({ status, headers, body }: Reply): string {
-  const text = typeof body === "string" ? body : new TextDecoder().decode(body);
+function rawReply(error: HoldpointError): string {
+  // HP_TIMEOUT is a gateway's elsewhere; here the peer itself was slow.
+  const status = error.code === "HP_TIMEOUT" ? 408 : error.status;
+  const { headers, body } = problemReply(error, null, status);
+  const text = String(body);
   const all = { ...headers, "content-length": String(Buffer.byteLength(text)), connection: "close" };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${text}`;

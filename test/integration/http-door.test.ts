@@ -360,10 +360,13 @@ describe("hostile peers", () => {
       const socket = connect(door.port, "127.0.0.1", () => socket.write(head));
       socket.on("error", () => undefined);
       const drip = setInterval(() => socket.writable && socket.write("a"), 50);
-      socket.resume();
+      let answer = "";
+      socket.setEncoding("utf8").on("data", (chunk: string) => (answer += chunk));
       await new Promise((resolve) => void socket.once("close", resolve));
       clearInterval(drip);
+      expect(answer).toMatch(/^HTTP\/1\.1 408 .*"status":408,.*"code":"HP_TIMEOUT"/s);
     }
+    expect(door.metrics.refusals).toEqual(["http HP_TIMEOUT", "http HP_TIMEOUT"]);
     expect(door.service.events).toEqual([]);
   });
 
