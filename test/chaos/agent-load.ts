@@ -1,7 +1,13 @@
 import { type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import mqtt from "mqtt";
-import { encodeMessage, parseDecision, type Decision, type DecisionRequest } from "../../protocol/index.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  parseDecision,
+  type Decision,
+  type DecisionRequest,
+} from "../../protocol/index.ts";
 import { type AgentPlace, type AgentPorts } from "../support/agent-process.ts";
 import { noteDecision, noteRefusal, type LoadLedger } from "./load-ledger.ts";
 
@@ -71,7 +77,8 @@ export class AgentLoad {
 
   #heard(topic: string, payload: Uint8Array): void {
     if (topic.endsWith("/error")) {
-      noteRefusal(this.#ledger, (JSON.parse(Buffer.from(payload).toString()) as { code: string }).code);
+      const decoded = decodeMessage(payload);
+      if (decoded.ok) noteRefusal(this.#ledger, (decoded.value.value as { code: string }).code);
       return;
     }
     if (!topic.endsWith("/decision")) return;

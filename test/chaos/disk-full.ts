@@ -15,7 +15,7 @@ import { SmallDisk } from "./small-disk.ts";
  * client that waits is answered exactly once.
  */
 export async function diskFull(options: ChaosOptions): Promise<ChaosReport | "cannot mount"> {
-  const disk = SmallDisk.mount(64);
+  const disk = SmallDisk.mount(256);
   if (disk === null) return "cannot mount";
   const original = await sidesPlace();
   try {

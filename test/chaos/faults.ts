@@ -5,6 +5,9 @@ import { configUnderLoad } from "./config-under-load.ts";
 import { killChild } from "./kill-child.ts";
 import { modelSwap } from "./model-swap.ts";
 import { tornWal } from "./torn-wal.ts";
+import { clock } from "./clock.ts";
+import { damage } from "./damage.ts";
+import { sevenDays } from "./seven-days.ts";
 import { clientRestarts } from "./client-restarts.ts";
 import { diskFull as fillDisk } from "./disk-full.ts";
 
@@ -106,6 +109,27 @@ const tearUnsynced: Fault = {
   run: (options) => tornWal({ ...options, synchronous: "NORMAL" }),
 };
 
+const damageJournal: Fault = {
+  says: "bit flips, truncation, swapped and garbled log, failing disk: found, set aside, said, no crash loop",
+  round: "damaged journal",
+  rounds: 21,
+  run: damage,
+};
+
+const shiftClock: Fault = {
+  says: "the wall clock jumps ten years both ways, running and across SIGKILLs: nothing expires",
+  round: "jump",
+  rounds: 12,
+  run: clock,
+};
+
+const offlineForDays: Fault = {
+  says: "days offline at 2 decisions/s with a budget of 64 MB: eviction order, escalations, tombstones, memory",
+  round: "simulated day",
+  rounds: 7,
+  run: (options) => sevenDays({ ...options, budgetBytes: 64e6, pictureBytes: 2000 }),
+};
+
 function mounted(report: ChaosReport | "cannot mount"): ChaosReport {
   if (report === "cannot mount") throw new Error("this fault needs the right to mount a tmpfs: run it as root");
   return report;
@@ -120,6 +144,9 @@ export const faults: Readonly<Record<string, Fault>> = {
   "torn-wal": tearJournal,
   "torn-wal-normal": tearUnsynced,
   "disk-full": diskFull,
+  "seven-days": offlineForDays,
+  damage: damageJournal,
+  clock: shiftClock,
   "config-under-load": changeConfig,
   "model-swap-under-load": swapModel,
 };

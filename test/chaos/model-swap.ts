@@ -25,8 +25,6 @@ export interface ModelSwapOptions extends ChaosOptions {
 
 const versions = ["1.0.0", "1.1.0"] as const;
 const servesMs = 15_000;
-/** Sends from a pause on, so that waiting in the load's own queue is not what is measured. */
-const settleSwaps = 10;
 
 export async function modelSwap(options: ModelSwapOptions): Promise<ChaosReport> {
   const place = await sidesPlace({ config: sidesConfig({ reviewWithin: "1s" }) });
@@ -75,7 +73,7 @@ class Swaps {
     const swapping = await this.#during(async () => {
       for (let swap = 1; swap <= this.#options.rounds; swap += 1) {
         await this.#swap(swap);
-        if (swap === Math.min(settleSwaps, Math.floor(this.#options.rounds / 2))) settledBytes = await this.#memory();
+        if (swap === Math.floor(this.#options.rounds / 2)) settledBytes = await this.#memory();
       }
     });
     const grownShare = (await this.#memory()) / settledBytes - 1;
