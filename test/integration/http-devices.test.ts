@@ -132,7 +132,7 @@ describe("holdpoint device", () => {
 describe("metrics", () => {
   test("are counted by bounded labels", async () => {
     const metrics = createMetrics({ counts: () => Promise.reject(new Error("the journal is closed")) });
-    const decision = { revision: 1, verdict: "accept", decidedBy: "model", latencyMs: 3 };
+    const decision = { revision: 1, verdict: "accept", decidedBy: "model", latencyMs: 3, reasons: ["confident", "audit"] };
     for (let n = 0; n < 80; n += 1) metrics.decided({ ...decision, task: `task-${n}` } as never);
     metrics.refused("mqtt", "HP_SCHEMA");
     metrics.refused("mqtt", "HP_SCHEMA");
@@ -142,6 +142,9 @@ describe("metrics", () => {
     expect(contentType).toContain("text/plain");
     expect(body).toContain('holdpoint_decisions_total{task="task-0",verdict="accept",decided_by="model"} 1');
     expect(body).toContain('holdpoint_decisions_total{task="other",verdict="accept",decided_by="model"} 16');
+    for (const reason of ["confident", "audit"]) {
+      expect(body).toContain(`holdpoint_reasons_total{task="other",reason="${reason}"} 16`);
+    }
     expect(body).not.toContain("task-64");
     expect(body).toContain('holdpoint_refused_total{door="mqtt",code="HP_SCHEMA"} 2');
     expect(body).toContain('holdpoint_acknowledged_total{door="http"} 1');
