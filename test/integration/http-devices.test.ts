@@ -132,7 +132,13 @@ describe("holdpoint device", () => {
 describe("metrics", () => {
   test("are counted by bounded labels", async () => {
     const metrics = createMetrics({ counts: () => Promise.reject(new Error("the journal is closed")) });
-    const decision = { revision: 1, verdict: "accept", decidedBy: "model", latencyMs: 3, reasons: ["confident", "audit"] };
+    const decision = {
+      revision: 1,
+      verdict: "accept",
+      decidedBy: "model",
+      latencyMs: 3,
+      reasons: ["confident", "audit"],
+    };
     for (let n = 0; n < 80; n += 1) metrics.decided({ ...decision, task: `task-${n}` } as never);
     metrics.refused("mqtt", "HP_SCHEMA");
     metrics.refused("mqtt", "HP_SCHEMA");
