@@ -1,10 +1,17 @@
 import { parseArgs } from "node:util";
 import { type BenchRow } from "./bench-row.ts";
+import { daemonRows } from "./daemon-rows.ts";
 import { gateRows } from "./gate-rows.ts";
+import { latencyRows } from "./latency-rows.ts";
 import { mqttRows } from "./mqtt-rows.ts";
 
 /** `npm run bench [-- --json] [-- --only mqtt]`: ratios measured in one run. Never a pass or fail on absolute time. */
-const groups: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = { gate: gateRows, mqtt: mqttRows };
+const groups: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
+  gate: gateRows,
+  latency: latencyRows,
+  mqtt: mqttRows,
+  daemon: daemonRows,
+};
 
 const { values } = parseArgs({ options: { json: { type: "boolean" }, only: { type: "string" } } });
 const rows: BenchRow[] = [];
