@@ -35,6 +35,7 @@ export async function damage(options: ChaosOptions): Promise<ChaosReport> {
 
 const kinds = ["bit flips", "truncated", "swapped log", "noise in the log", "zero length", "EIO", "EROFS"] as const;
 type Kind = (typeof kinds)[number];
+const inDatabase: ReadonlySet<Kind> = new Set(["bit flips", "truncated", "zero length"]);
 const noticeMs = 10_000;
 
 class Damage {
@@ -80,8 +81,14 @@ class Damage {
     copyFileSync(`${this.#file}-wal`, early);
     if (kind === "EIO" || kind === "EROFS") await this.#failDisk(agent, kind);
     else await sleep(200);
-    await agent.kill();
-    await load.end();
+    // Closed in order, everything is in the database; killed, nearly everything is still in the log.
+    if (inDatabase.has(kind)) {
+      await load.end();
+      await agent.stop();
+    } else {
+      await agent.kill();
+      await load.end();
+    }
     this.#acknowledged += ledger.acknowledged.size;
     this.#harm(kind, early);
     rmSync(early);
@@ -107,10 +114,12 @@ class Damage {
       return;
     }
     this.#records += held.chain.records;
-    // A log that was swapped or garbled on purpose takes its commits with it: an exact prefix is all that can be asked.
-    const ownFault = kind === "swapped log" || kind === "noise in the log";
-    if (!ownFault) this.#lost += held.lost;
-    this.#doubled += held.doubled;
+    // A log that was swapped or garbled on purpose takes its commits with it: an exact prefix is all that can be asked,
+    // and what was decided in the rest is decided again.
+    if (kind !== "swapped log" && kind !== "noise in the log") {
+      this.#lost += held.lost;
+      this.#doubled += held.doubled;
+    }
     this.#count(`${kind}: ${held.lost > 0 ? "an exact prefix" : "harmless"}`);
   }
 
@@ -141,7 +150,7 @@ class Damage {
       }
       case "zero length":
         truncateSync(this.#file, 0);
-        truncateSync(wal, 0);
+        rmSync(wal, { force: true });
         break;
       case "EIO":
       case "EROFS":
