@@ -228,8 +228,13 @@ describe("a journal that is damaged", () => {
 });
 
 describe("a full disk", () => {
-  const small = mkdtempSync(join(tmpdir(), "holdpoint-small-"));
-  const mounted = mount(small);
+  let small: string;
+  let mounted = false;
+  // Not while the tests are collected: a run that leaves these out would leave the mount behind.
+  beforeAll(() => {
+    small = mkdtempSync(join(tmpdir(), "holdpoint-small-"));
+    mounted = mount(small);
+  });
   afterAll(async () => {
     await killAll();
     if (mounted) execFileSync("/bin/umount", [small]);
