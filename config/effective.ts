@@ -6,6 +6,7 @@ import { lockWarnings, taskNames, withDefaults, type Layered, type Origin, type 
 import { exportHint, modelProblem } from "./model-path.ts";
 import { nearest, editDistance } from "./nearest.ts";
 import {
+  type BrokerAddress,
   type ConfigWarning,
   type EffectiveConfig,
   type GatePolicy,
@@ -13,7 +14,7 @@ import {
   type RetentionPolicy,
   type TaskPolicy,
 } from "./policy.ts";
-import { type RetentionValues, type TaskValues } from "./schema.ts";
+import { type BrokerValues, type RetentionValues, type TaskValues } from "./schema.ts";
 
 /** For every key of `flatConfig`, where its value came from. */
 export type Provenance = ReadonlyMap<string, Origin>;
@@ -43,7 +44,11 @@ export function effectiveConfig(layered: Layered, hasher: Hasher): Resolved {
   const tasks = bare(policies.map((policy) => [policy.task, policy] as const));
   const retention = values.retention();
   const digest = digestText(hasher.sha256(new TextEncoder().encode(canonicalJson({ storeId, tasks, retention }))));
-  const config = deepFreeze<EffectiveConfig>({ storeId, digest, revision: 0, tasks, retention });
+  const broker = values.broker();
+  const config = deepFreeze<EffectiveConfig>({
+    ...{ storeId, digest, revision: 0, tasks, retention },
+    ...(broker === null ? {} : { broker }),
+  });
   const warnings = [
     ...lockWarnings(layered),
     ...policies.flatMap((policy) => values.warnings(policy)),
@@ -71,6 +76,13 @@ class Values {
       inputKeepMs: value("input_keep"),
       unansweredMaxMs: value("unanswered_max"),
     };
+  }
+
+  broker(): BrokerAddress | null {
+    const given = (this.#value(["broker"]) as BrokerValues | null | undefined) ?? null;
+    if (given === null) return null;
+    const { url, username = null, password_file: passwordFile = null, ca_file: caFile = null } = given;
+    return { url, username, passwordFile, caFile };
   }
 
   policy(task: string): TaskPolicy {

@@ -23,6 +23,11 @@ export function flatConfig(config: EffectiveConfig): ReadonlyMap<string, FlatEnt
   add(["retention", "journal_bytes"], formatBytes(config.retention.journalBytesMax));
   add(["retention", "input_keep"], formatDuration(config.retention.inputKeepMs));
   add(["retention", "unanswered_max"], formatDuration(config.retention.unansweredMaxMs));
+  if (config.broker) {
+    const { url, username, passwordFile, caFile } = config.broker;
+    const given = { url, username, password_file: passwordFile, ca_file: caFile };
+    add(["broker"], Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)));
+  }
   return new Map(entries.map((entry) => [entry.key, entry]));
 }
 

@@ -16,6 +16,7 @@ export {
   type Origin,
 } from "./layers.ts";
 export {
+  type BrokerAddress,
   type Condition,
   type ConfigWarning,
   type Costs,

@@ -20,7 +20,7 @@ export interface Origin {
 
 export type Segments = readonly string[];
 
-/** One value at one key. A contract, a list, a safe action, costs and a rule list are one value each. */
+/** One value at one key. A contract, a list, a safe action, costs, a rule list and the broker are one value each. */
 export interface ConfigEntry {
   readonly segments: Segments;
   readonly value: unknown;
@@ -135,6 +135,7 @@ function layeredOf(values: LayerValues, originOf: OriginOf): Layered {
   };
   if (values.store_id !== undefined) add(["store_id"], values.store_id);
   for (const [name, value] of Object.entries(values.retention ?? {})) add(["retention", name], value);
+  if (values.broker !== undefined) add(["broker"], values.broker);
   for (const [task, model] of Object.entries(values.models ?? {})) addModel(add, task, model ?? {});
   for (const [task, gate] of Object.entries(values.thresholds ?? {})) addGate(add, task, gate ?? {});
   for (const [task, keys] of Object.entries(values.tasks ?? {})) {

@@ -13,6 +13,17 @@ export interface EffectiveConfig {
   readonly tasks: Readonly<Record<string, TaskPolicy>>;
   /** Store-wide limits on the box. */
   readonly retention: RetentionPolicy;
+  /** Not part of the digest: it says how requests come, not how they are decided. */
+  readonly broker?: BrokerAddress;
+}
+
+/** An existing broker that the agent uses instead of its own. */
+export interface BrokerAddress {
+  readonly url: string;
+  /** null: the agent's name. */
+  readonly username: string | null;
+  readonly passwordFile: string | null;
+  readonly caFile: string | null;
 }
 
 export interface RetentionPolicy {

@@ -213,6 +213,36 @@ const retentionSchema = z.strictObject({
     .exactOptional(),
 });
 
+const brokerSchema = z.strictObject({
+  url: z
+    .string()
+    .max(1024)
+    .regex(/^(?:mqtts?|wss?):\/\/[^\s@/?#]+(?:\/[^\s@?#]*)?$/, {
+      error: "must be a broker's address without a name and a secret, for instance mqtt://broker.store.example:1883",
+    })
+    .meta({
+      kind: "mqtt://, mqtts://, ws:// or wss://",
+      description: "An existing broker; without it the agent is the broker. Read when the agent starts.",
+    }),
+  username: z
+    .string()
+    .regex(namePattern, { error: "must have 1 to 64 letters, digits, dots, dashes and underscores" })
+    .meta({ kind: "a name", description: "The agent's user name at the broker; without it, the agent's own name." })
+    .exactOptional(),
+  password_file: z
+    .string()
+    .min(1)
+    .max(4096)
+    .meta({ kind: "a path", description: "A file with the agent's password at the broker and nothing else." })
+    .exactOptional(),
+  ca_file: z
+    .string()
+    .min(1)
+    .max(4096)
+    .meta({ kind: "a path", description: "Certificate (PEM) of the authority that signed the broker's." })
+    .exactOptional(),
+});
+
 function perTask<S extends z.ZodType>(schema: S): z.ZodRecord<z.ZodString, z.ZodNullable<S>> {
   return z
     .record(taskName, schema.nullable())
@@ -253,6 +283,13 @@ export const layerSchema = z.strictObject({
     .nullable()
     .exactOptional(),
   retention: retentionSchema.nullable().exactOptional(),
+  broker: brokerSchema
+    .nullable()
+    .meta({
+      kind: "{ url, username, password_file, ca_file }",
+      description: "See external-broker.md. One value: a lower layer gives all of it anew.",
+    })
+    .exactOptional(),
   locked: z
     .array(text)
     .max(locksMax)
@@ -269,6 +306,7 @@ export type LayerValues = z.output<typeof layerSchema>;
 export type ModelValues = NonNullable<NonNullable<LayerValues["models"]>[string]>;
 export type GateValues = NonNullable<NonNullable<LayerValues["thresholds"]>[string]>;
 export type TaskValues = z.output<typeof taskSchema>;
+export type BrokerValues = z.output<typeof brokerSchema>;
 export type RetentionValues = z.output<typeof retentionSchema>;
 /** As it is written. */
 export type LayerInput = z.input<typeof layerSchema>;

@@ -1,3 +1,4 @@
+import { type BrokerAddress } from "../config/index.ts";
 import { type AgentStatus, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { type RunningHttpServer } from "../protocol/platform/http-server.node.ts";
@@ -6,6 +7,7 @@ import { createAgentService } from "./agent-service.ts";
 import { startBroker, type BrokerOptions, type RunningBroker } from "./broker/broker.node.ts";
 import { openCore, type AgentCore, type CoreOptions } from "./core.node.ts";
 import { openDeviceDirectory } from "./devices/directory.node.ts";
+import { startExternalBroker, type RunningExternalBroker } from "./external-broker/external-broker.node.ts";
 import { startHttp, type HttpOptions } from "./http/http.node.ts";
 import { agentSecret } from "./journal/agent-secret.node.ts";
 import { createMetrics } from "./metrics.node.ts";
@@ -20,6 +22,7 @@ export interface Listener {
 }
 
 export interface AgentOptions extends Omit<CoreOptions, "reviewer"> {
+  /** The embedded broker's listener; not opened where the config names an existing broker. */
   readonly mqtt: (Listener & Pick<BrokerOptions, "tls">) | null;
   readonly http: (Listener & Pick<HttpOptions, "localDevice" | "entityTask">) | null;
   /** The review page's own listener; null: nobody in the store can be asked. */
@@ -30,6 +33,8 @@ export interface AgentOptions extends Omit<CoreOptions, "reviewer"> {
 export interface RunningAgent {
   readonly storeId: string;
   readonly broker: RunningBroker | null;
+  /** The existing broker that the config names, instead of `broker`. */
+  readonly externalBroker: RunningExternalBroker | null;
   readonly http: RunningHttpServer | null;
   readonly review: RunningReview | null;
   readonly service: AgentService;
@@ -71,6 +76,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   return {
     storeId,
     broker: doors.broker,
+    externalBroker: doors.externalBroker,
     http: doors.http,
     review: doors.review,
     service: doors.service,
@@ -86,7 +92,7 @@ async function closeAgent(core: AgentCore, doors: Doors): Promise<void> {
   core.onStatusChange();
   await core.drain();
   core.phase = "offline";
-  await doors.broker?.publishStatus();
+  await (doors.broker ?? doors.externalBroker)?.publishStatus();
   await doors.close(farewellMs);
   await core.close();
   core.options.logger.info("closed");
@@ -96,6 +102,7 @@ async function closeAgent(core: AgentCore, doors: Doors): Promise<void> {
 class Doors {
   readonly service: AgentService;
   broker: RunningBroker | null = null;
+  externalBroker: RunningExternalBroker | null = null;
   http: RunningHttpServer | null = null;
   review: RunningReview | null = null;
   readonly #core: AgentCore;
@@ -129,7 +136,8 @@ class Doors {
     const devices = await openDeviceDirectory({ ...shared, dir: dataDir });
     this.#closers.push(() => devices.close());
     const doors = { ...shared, service: this.service, devices, metrics: this.#metrics };
-    if (mqtt) {
+    if (this.#core.broker) this.#openExternal(this.#core.broker);
+    else if (mqtt) {
       const broker = await startBroker({ ...doors, ...mqtt, agentName: name });
       this.broker = broker;
       this.#closers.push((graceMs) => broker.close(graceMs));
@@ -155,6 +163,26 @@ class Doors {
 
   async close(graceMs: number): Promise<void> {
     for (const close of this.#closers.splice(0).reverse()) await close(graceMs);
+  }
+
+  #openExternal(address: BrokerAddress): void {
+    const { logger, name } = this.#options;
+    const { problems } = this.#core;
+    const { url, username, passwordFile, caFile } = address;
+    const broker = startExternalBroker({
+      access: { url, username: username ?? name, passwordFile, caFile },
+      agentName: name,
+      service: this.service,
+      metrics: this.#metrics,
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+      logger,
+      onProblem: (problem) => (problem ? problems.raise("broker", problem) : problems.clear("broker")),
+    });
+    this.externalBroker = broker;
+    this.#closers.push((graceMs) => broker.close(graceMs));
+    this.#core.onStatusChange = () => void broker.publishStatus();
   }
 
   #openReview(review: NonNullable<AgentOptions["review"]>): Promise<RunningReview> {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type EffectiveConfig } from "../config/index.ts";
+import { type BrokerAddress, type EffectiveConfig } from "../config/index.ts";
 import { type LayerFile } from "../config/layer-files.node.ts";
 import { watchConfig, type ConfigWatch } from "../config/watcher.node.ts";
 import { type ModelHost } from "../models/index.ts";
@@ -57,6 +57,8 @@ export interface AgentCore {
   readonly engine: Engine<CaseOrigin>;
   readonly events: EventMemory;
   readonly problems: ProblemBoard;
+  /** The existing broker that the config named when the agent started, if it did. */
+  readonly broker: BrokerAddress | null;
   /** Set by the doors: the status has changed and may be told. */
   onStatusChange: () => void;
   phase: StatusFacts["phase"];
@@ -167,6 +169,7 @@ class Core implements AgentCore {
   readonly engine: Engine<CaseOrigin>;
   readonly events: EventMemory;
   readonly problems: ProblemBoard;
+  readonly broker: BrokerAddress | null;
   phase: StatusFacts["phase"] = "starting";
   onStatusChange: () => void = () => undefined;
   readonly #watch: ConfigWatch;
@@ -181,6 +184,8 @@ class Core implements AgentCore {
     this.events = parts.events;
     this.problems = parts.problems;
     this.#watch = parts.watch;
+    // As the files say it now: the journal may give back an equal config of an earlier day, with another broker.
+    this.broker = parts.watch.current.broker ?? null;
     const shared = { hasher: nodeHasher, clock: systemClock, timers: systemTimers };
     this.pipeline = createPipeline({
       ...shared,

@@ -121,6 +121,7 @@ function announce(agent: RunningAgent, flags: AgentFlags): void {
     printJson({
       store: agent.storeId,
       mqttPort: agent.broker?.port ?? null,
+      broker: agent.externalBroker?.url ?? null,
       mqttTlsPort: agent.broker?.tlsPort ?? null,
       http: agent.http?.url ?? null,
       review: agent.review?.url ?? null,
@@ -131,6 +132,7 @@ function announce(agent: RunningAgent, flags: AgentFlags): void {
   }
   printLine(`ready in ${agent.startedInMs} ms`);
   if (agent.broker) printLine(`mqtt   mqtt://${flags.host}:${agent.broker.port}/${agent.storeId}`);
+  if (agent.externalBroker) printLine(`broker ${agent.externalBroker.url}`);
   if (agent.http) printLine(`http   ${agent.http.url}`);
   if (!agent.review || !pairing) return;
   printLine(`review ${agent.review.url}   PIN ${pairing.pin}   (later: holdpoint review pin --data ${flags.data})`);
