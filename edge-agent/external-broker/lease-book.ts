@@ -69,7 +69,8 @@ export class LeaseBook {
   /** Whether another agent answers for it now. */
   isForeign(key: string): boolean {
     const state = this.#entries.get(key)?.state;
-    return state?.phase === "foreign" && this.#options.clock.monotonicMs() < state.untilMs;
+    if (state?.phase !== "foreign" || state.holder === "" || state.holder === this.#options.agent) return false;
+    return this.#options.clock.monotonicMs() < state.untilMs;
   }
 
   /** There is work under this lease: taken if nobody has it, now or later. */

@@ -4,8 +4,8 @@ import { type LeaseMessage } from "./lease-message.ts";
  * Who owns one lease, as one agent knows it. Pure.
  *
  * Theorem: no two agents own a lease at once, as long as one broker gives every agent the same order of messages, none
- * is lost on a connection that lives, and the agents' clocks run at rates that differ by less than `marginMs` in
- * `holdsMs`. A holder counts its time from the sending of its own claim or renewal, and only after it has seen that
+ * is lost on a connection that lives, the agents' clocks run at rates that differ by less than `marginMs` in
+ * `holdsMs`, and (see `confirmMs`) no message is late by seconds just when an agent comes back. A holder counts its time from the sending of its own claim or renewal, and only after it has seen that
  * message come back. Everybody else counts from the receipt, which is later, and claims only after that time is over.
  * A claim rests on an `ask` of the same agent: whoever sees a claim or a renewal of somebody else between the two
  * knows that the claim is void. So a renewal that the claimant had not seen yet cannot be overtaken. MQTT has no
@@ -35,6 +35,7 @@ export type LeaseState =
       readonly renewal: { readonly id: string; readonly sentAtMs: number } | null;
       readonly asks: readonly string[];
     }
+  /** Not ours to take before that time. `holder`: empty where nobody is known to hold it. */
   | { readonly phase: "foreign"; readonly generation: number; readonly holder: string; readonly untilMs: number };
 
 export type LeaseEvent =
@@ -63,6 +64,12 @@ export interface LeasePolicy {
   /** The holder stops this much earlier than the others start. */
   readonly marginMs: number;
   readonly renewEveryMs: number;
+  /**
+   * After a retained message that says "free", or "yours in an earlier life": how long to listen all the same. It may
+   * be a straggler that overwrote the holder's. A holder that lives renews within this time. At `holdsMs` no delay of
+   * the network, however long, can make two owners; a shorter time is a restart that serves sooner.
+   */
+  readonly confirmMs: number;
   /** An ask or a claim that has not come back by then is given up. */
   readonly answerMs: number;
 }
@@ -71,6 +78,7 @@ export const leasePolicy: LeasePolicy = Object.freeze({
   holdsMs: 6_000,
   marginMs: 1_000,
   renewEveryMs: 1_500,
+  confirmMs: 2_000,
   answerMs: 3_000,
 });
 
@@ -122,6 +130,7 @@ function heard(state: LeaseState, message: LeaseMessage, retained: boolean, inpu
         ? stay({ ...state, asks: [...state.asks, message.id].slice(0, asksMax + 1) })
         : stay(state);
     case "release":
+      if (retained) return confirm(known, "", inputs);
       if (state.phase !== "foreign") return stay(state.phase === "owned" ? state : known);
       return state.holder === message.agent && message.generation >= state.generation
         ? stay(free(message.generation))
@@ -152,7 +161,7 @@ function heardOwn(
     const answered = { ...state, claimAtMs: nowMs + inputs.yieldMs };
     return inputs.yieldMs > 0 ? stay(answered) : claim(answered, inputs);
   }
-  if (message.kind === "release") return stay(state);
+  if (message.kind === "release") return retained ? confirm(known, "", inputs) : stay(state);
   if (state.phase === "claiming" && message.id === state.claimId) {
     const untilMs = state.sentAtMs + policy.holdsMs - policy.marginMs;
     // It took so long that the others may be about to claim.
@@ -167,7 +176,7 @@ function heardOwn(
     return stay({ ...state, untilMs, renewal: null, asks: [] });
   }
   // Of an earlier life under this name, which is over: the broker lets a name connect once. Only a holder renews.
-  if (retained && message.kind === "renew") return stay(known);
+  if (retained && message.kind === "renew") return confirm(known, inputs.agent, inputs);
   // A straggler of ours that the others take for a hold.
   return state.phase === "free" || state.phase === "asking" ? foreign(known, message, inputs) : stay(state);
 }
@@ -226,6 +235,12 @@ function foreign(known: LeaseState, message: LeaseMessage, { nowMs }: LeaseInput
   // A void claim may come after the claim of the holder: it must not shorten the wait.
   const untilMs = Math.max(nowMs + message.holdsMs, known.phase === "foreign" ? known.untilMs : 0);
   return stay({ phase: "foreign", generation: known.generation, holder: message.agent, untilMs });
+}
+
+/** Probably free. `holder`: this agent, or nobody. */
+function confirm(known: LeaseState, holder: string, { nowMs, policy }: LeaseInputs): LeaseStep {
+  if (known.phase !== "free" && known.phase !== "asking") return stay(known);
+  return stay({ phase: "foreign", generation: known.generation, holder, untilMs: nowMs + policy.confirmMs });
 }
 
 function unanswered(state: LeaseState): LeaseStep {

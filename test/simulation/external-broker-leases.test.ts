@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { LeaseBook } from "../../edge-agent/external-broker/lease-book.ts";
-import { leasePolicy } from "../../edge-agent/external-broker/lease-machine.ts";
+import { leasePolicy, type LeasePolicy } from "../../edge-agent/external-broker/lease-machine.ts";
 import { fakeClock, seededRandom } from "../support/requests.ts";
 
 /** One broker: one order of messages for all, each subscriber's at a pace of its own; the last retained one is kept. */
@@ -38,6 +38,7 @@ class SimulatedAgent {
   readonly #clock: ReturnType<typeof fakeClock>;
   readonly #random: ReturnType<typeof seededRandom>;
   readonly #outbox: Timed[] = [];
+  readonly #policy: LeasePolicy;
   book: LeaseBook;
 
   constructor(
@@ -46,12 +47,14 @@ class SimulatedAgent {
       broker: SimulatedBroker;
       clock: ReturnType<typeof fakeClock>;
       random: ReturnType<typeof seededRandom>;
+      policy: LeasePolicy;
     },
   ) {
     this.#name = name;
     this.#broker = world.broker;
     this.#clock = world.clock;
     this.#random = world.random;
+    this.#policy = world.policy;
     this.book = this.#newBook();
   }
 
@@ -97,7 +100,7 @@ class SimulatedAgent {
       agent: this.#name,
       clock: this.#clock,
       random: this.#random,
-      policy: leasePolicy,
+      policy: this.#policy,
       publish: (key, payload, retain) => {
         if (this.connected) push(this.#outbox, this.#nowMs() + this.#delayMs(), { key, payload, retain });
       },
@@ -116,6 +119,7 @@ class SimulatedAgent {
   #delayMs(): number {
     const draw = this.#random.uniform();
     if (this.#broker.calm) return draw * 30;
+    if (this.#policy.confirmMs < this.#policy.holdsMs) return draw < 0.95 ? draw * 30 : draw * 400;
     return draw < 0.93 ? draw * 30 : draw < 0.99 ? draw * 1_500 : draw * 9_000;
   }
 }
@@ -125,14 +129,19 @@ function due(queue: Timed[], nowMs: number): readonly Timed[] {
   return queue.splice(0, later < 0 ? queue.length : later);
 }
 
+const fullWait: LeasePolicy = { ...leasePolicy, confirmMs: leasePolicy.holdsMs };
+
 describe("three agents over one broker that delays, loses connections and sees agents die", () => {
-  it("never have two owners of a lease, and have one soon after the trouble is over", () => {
+  it.each([
+    ["with delays of any length, where agents that come back wait for the whole time", fullWait],
+    ["with delays below half a second, as agents are set", leasePolicy],
+  ])("never have two owners of a lease, and have one soon after the trouble is over, %s", (_, policy) => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 31 }), (seed) => {
         const random = seededRandom(seed);
         const clock = fakeClock();
         const broker = new SimulatedBroker();
-        const agents = ["a", "b", "c"].map((name) => new SimulatedAgent(name, { broker, clock, random }));
+        const agents = ["a", "b", "c"].map((name) => new SimulatedAgent(name, { broker, clock, random, policy }));
         const owners = (key: string): number => agents.filter(({ book }) => book.owns(key)).length;
         const run = (steps: number, trouble: boolean): void => {
           for (let step = 0; step < steps; step += 1) {

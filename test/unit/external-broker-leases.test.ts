@@ -57,6 +57,7 @@ const events = {
   "b claims after nothing": said("b", "claim", "b-claim", "b-old-ask"),
   "b renews": said("b", "renew", "b-renew"),
   "b releases": said("b", "release", "b-release"),
+  "b released, retained": retained(said("b", "release", "b-release")),
 } as const satisfies Record<string, LeaseEvent>;
 
 /** phase, generation, the time that matters, effects. */
@@ -84,12 +85,13 @@ describe("the lease machine", () => {
       "own claim": "foreign 4 until 16000",
       "own renew": "foreign 4 until 16000",
       "own release": "free 3",
-      "own renew, retained": "free 4",
+      "own renew, retained": "foreign 4 until 12000",
       "b asks": "free 3",
       "b claims after its ask": "foreign 4 until 16000",
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "free 4",
+      "b released, retained": "foreign 4 until 12000",
     },
     asking: {
       want: "asking 3",
@@ -100,12 +102,13 @@ describe("the lease machine", () => {
       "own claim": "foreign 4 until 16000",
       "own renew": "foreign 4 until 16000",
       "own release": "asking 3",
-      "own renew, retained": "asking 4",
+      "own renew, retained": "foreign 4 until 12000",
       "b asks": "asking 3",
       "b claims after its ask": "foreign 4 until 16000",
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "asking 4",
+      "b released, retained": "foreign 4 until 12000",
     },
     "asking, late": {
       want: "asking 3",
@@ -116,12 +119,13 @@ describe("the lease machine", () => {
       "own claim": "foreign 4 until 16000",
       "own renew": "foreign 4 until 16000",
       "own release": "asking 3",
-      "own renew, retained": "asking 4",
+      "own renew, retained": "foreign 4 until 12000",
       "b asks": "asking 3",
       "b claims after its ask": "foreign 4 until 16000",
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "asking 4",
+      "b released, retained": "foreign 4 until 12000",
     },
     yielding: {
       want: "asking 3 claim at 10100",
@@ -132,12 +136,13 @@ describe("the lease machine", () => {
       "own claim": "foreign 4 until 16000",
       "own renew": "foreign 4 until 16000",
       "own release": "asking 3 claim at 10100",
-      "own renew, retained": "asking 4 claim at 10100",
+      "own renew, retained": "foreign 4 until 12000",
       "b asks": "asking 3 claim at 10100",
       "b claims after its ask": "foreign 4 until 16000",
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "asking 4 claim at 10100",
+      "b released, retained": "foreign 4 until 12000",
     },
     "yielding, due": {
       want: "asking 3 claim at 10000",
@@ -148,12 +153,13 @@ describe("the lease machine", () => {
       "own claim": "foreign 4 until 16000",
       "own renew": "foreign 4 until 16000",
       "own release": "asking 3 claim at 10000",
-      "own renew, retained": "asking 4 claim at 10000",
+      "own renew, retained": "foreign 4 until 12000",
       "b asks": "asking 3 claim at 10000",
       "b claims after its ask": "foreign 4 until 16000",
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "asking 4 claim at 10000",
+      "b released, retained": "foreign 4 until 12000",
     },
     claiming: {
       want: "claiming 4",
@@ -170,6 +176,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "claiming 4",
+      "b released, retained": "claiming 4",
     },
     "claiming, late": {
       want: "claiming 4",
@@ -186,6 +193,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "claiming 4",
+      "b released, retained": "claiming 4",
     },
     owned: {
       want: "owned 4 until 12000 asks 1",
@@ -202,6 +210,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "owned 4 until 12000 asks 1",
       "b renews": "owned 4 until 12000 asks 1",
       "b releases": "owned 4 until 12000 asks 1",
+      "b released, retained": "owned 4 until 12000 asks 1",
     },
     "owned, due": {
       want: "owned 4 until 12000 asks 0",
@@ -218,6 +227,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "owned 4 until 12000 asks 0",
       "b renews": "owned 4 until 12000 asks 0",
       "b releases": "owned 4 until 12000 asks 0",
+      "b released, retained": "owned 4 until 12000 asks 0",
     },
     renewing: {
       want: "owned 4 until 12000 asks 1",
@@ -234,6 +244,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "owned 4 until 12000 asks 1",
       "b renews": "owned 4 until 12000 asks 1",
       "b releases": "owned 4 until 12000 asks 1",
+      "b released, retained": "owned 4 until 12000 asks 1",
     },
     "owned, over": {
       want: "owned 4 until 10000 asks 0",
@@ -250,6 +261,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "owned 4 until 10000 asks 0",
       "b renews": "owned 4 until 10000 asks 0",
       "b releases": "owned 4 until 10000 asks 0",
+      "b released, retained": "owned 4 until 10000 asks 0",
     },
     foreign: {
       want: "foreign 4 until 17000",
@@ -266,6 +278,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "foreign 4 until 17000",
       "b renews": "foreign 4 until 17000",
       "b releases": "free 4",
+      "b released, retained": "foreign 4 until 17000",
     },
     "foreign, over": {
       want: "asking 4 +ask",
@@ -282,6 +295,7 @@ describe("the lease machine", () => {
       "b claims after nothing": "foreign 4 until 16000",
       "b renews": "foreign 4 until 16000",
       "b releases": "free 4",
+      "b released, retained": "foreign 4 until 10000",
     },
   };
 
