@@ -21,14 +21,14 @@ describe("SIGKILL of the agent at random moments under load over MQTT and HTTP",
     const report = await killRounds({
       place,
       rounds: 6,
+      acknowledgedMin: 501,
       lifeMs: [150, 700],
       random: () => seeded.uniform(),
       httpLanes: 4,
     });
     expect(report).toMatchObject({ lost: 0, doubled: 0, chain: { intact: true } });
-    // How many depends on what else the machine does; on an idle one it is thousands.
-    expect(report.acknowledged).toBeGreaterThan(100);
-    expect(report.decisionsSeen).toBeGreaterThan(50);
+    expect(report.acknowledged).toBeGreaterThan(500);
+    expect(report.decisionsSeen).toBeGreaterThan(100);
   });
 
   it("the negative control, which acknowledges before it commits, does lose", async () => {
