@@ -208,19 +208,19 @@ function making(): string {
   return `## Making it again
 
 Training reads \`train\` (2,640 pictures); \`val\` is only printed, because it has 60 of the 81 classes and misleads. It
-takes about a quarter of an hour on two cores without a GPU. On Debian 12:
+takes about a quarter of an hour on two cores without a GPU. On Debian 12, in a checkout after \`npm ci\`:
 
 \`\`\`sh
 apt-get install python3-torch python3-onnx python3-pil python3-numpy
 /usr/bin/python3 models/training/product-id/train.py --data ../shared/data/grocery \\
   --init mobilenetv2-12-int8.onnx --out models/zoo/product-id
-npm run zoo:card -- --data ../shared/data/grocery
 \`\`\`
 
-The second command measures the file, fits both calibrations, completes the manifest and writes this card. The short
-side was chosen by \`val\` and by the quarter of \`field\` that calibrates (128 to 192 were tried on these); before that, a
-draft at 128 had been measured once on all of \`field\`, 82.1 % fine. No other choice looked at \`field\`. A run is seeded;
-another number of threads or another processor gives slightly other weights.`;
+At its end it runs \`npm run zoo:card\`, which measures the file, fits both calibrations, completes the manifest and
+writes this card. The short side was chosen by \`val\` and by the quarter of \`field\` that calibrates (128 to 192
+were tried on these); before that, a draft at 128 had been measured once on all of \`field\`, 82.1 % fine. No other
+choice looked at \`field\`. A run is seeded; another number of threads or another processor gives slightly other
+weights.`;
 }
 
 function sources(): string {

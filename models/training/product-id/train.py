@@ -1,7 +1,8 @@
 """Trains product-id: 81 grocery products from one picture. CARD.md of the model says how well and how to run this.
 
-Writes `model.onnx` and a `manifest.json` whose calibration is still the identity; `card.node.ts` beside this file
-then measures the exported file, fits the calibration and writes the card. Nothing here looks at the `field` split.
+Writes `model.onnx` and a `manifest.json` whose calibration is still the identity, and then runs `npm run zoo:card`
+(`card.node.ts` beside this file), which measures the exported file, fits the calibration and writes the card. The
+training itself never looks at the `field` split.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import copy
 import json
 import math
 import queue
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -160,6 +162,14 @@ def train(args: argparse.Namespace) -> None:
         torch.save(average.state_dict(), args.checkpoint)
     model = write_model(average, args.side, args.out / "model.onnx")
     write_manifest(args.out, model, (args.short, args.side), classes, len(train_set.labels))
+    write_card(args.data, args.out)
+
+
+def write_card(data: Path, out: Path) -> None:
+    """The card is written by the code that serves, so that it measures what a store gets."""
+    root = Path(__file__).resolve().parents[3]
+    command = ["npm", "run", "--silent", "zoo:card", "--", "--data", str(data.resolve()), "--model", str(out.resolve())]
+    subprocess.run(command, cwd=root, check=True)
 
 
 if __name__ == "__main__":
