@@ -217,10 +217,9 @@ apt-get install python3-torch python3-onnx python3-pil python3-numpy
 \`\`\`
 
 At its end it runs \`npm run zoo:card\`, which measures the file, fits both calibrations, completes the manifest and
-writes this card. The short side was chosen by \`val\` and by the quarter of \`field\` that calibrates (128 to 192
-were tried on these); before that, a draft at 128 had been measured once on all of \`field\`, 82.1 % fine. No other
-choice looked at \`field\`. A run is seeded; another number of threads or another processor gives slightly other
-weights.`;
+writes this card. The short side was chosen by \`val\` and by the quarter of \`field\` that calibrates (128 to 192 were
+tried on these); before that, a draft at 128 had been measured once on all of \`field\`, 82.1 % fine. No other choice
+looked at \`field\`. A run is seeded; another number of threads or another processor gives slightly other weights.`;
 }
 
 function sources(): string {
