@@ -82,13 +82,6 @@ int msync(void *address, size_t length, int flags) {
   int result = real(address, length, flags);
   return flags & MS_SYNC ? late(at, result) : result;
 }
-
-int sync_file_range(int fd, off64_t offset, off64_t length, unsigned int flags) {
-  static int (*real)(int, off64_t, off64_t, unsigned int);
-  if (!real) real = (int (*)(int, off64_t, off64_t, unsigned int))dlsym(RTLD_NEXT, "sync_file_range");
-  struct timespec at = due();
-  return late(at, real(fd, offset, length, flags));
-}
 `;
 
 /** Null where there is no Linux or no compiler: say so with `slowDiskMissing` and leave the row out. */
