@@ -6,9 +6,9 @@ import { promisify } from "node:util";
 
 /**
  * A disk whose fsync takes 5 ms, as on store hardware, under a program that does not know it: a shim before the C
- * library lets every `fsync`, `fdatasync`, `msync` with MS_SYNC and `sync_file_range` of the program, of its threads
- * and of its children do its work and then wait until the time is up. Calls of several threads do not queue for each
- * other, which flatters whoever syncs several files. SQLite, Redis, MariaDB and Node all go through the C library.
+ * library lets every `fsync`, `fdatasync` and `msync` with MS_SYNC of the program, of its threads and of its children
+ * do its work and then wait until the time is up. Calls of several threads do not queue for each other, which flatters
+ * whoever syncs several files. SQLite, Redis, MariaDB and Node all go through the C library.
  *
  * ```ts
  * const disk = await slowDisk();                    // compiles the shim; null where that cannot be done
