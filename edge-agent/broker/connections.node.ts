@@ -1,0 +1,79 @@
+import { type Socket } from "node:net";
+import { HoldpointError, type Logger, type Timers } from "../../protocol/index.ts";
+import { type AgentMetrics } from "../service.ts";
+import { type BrokerLimits } from "./broker-limits.ts";
+import { ByteBudget } from "./byte-budget.ts";
+import { faultErrors, faultOf, type ConnectionFault } from "./connection-fault.ts";
+import { Connection } from "./connection.node.ts";
+
+export interface ConnectionsOptions {
+  readonly limits: BrokerLimits;
+  readonly timers: Timers;
+  readonly metrics: AgentMetrics;
+  readonly logger: Logger;
+  /** Counts a refusal and tells it to a device. */
+  readonly tell: (device: string, error: HoldpointError) => void;
+}
+
+/** The open connections, with and without a CONNECT, and what is said and counted when one is closed for a fault. */
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #largeFrames: ByteBudget;
+  readonly #all = new Set<Connection>();
+  /** Connections without a whole CONNECT, the oldest first. */
+  readonly #silent = new Set<Connection>();
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+    this.#largeFrames = new ByteBudget(options.limits.largeFramesBytesMax);
+  }
+
+  /** The guarded stream of a socket that was just accepted. Too many silent ones: the oldest is closed. */
+  accept(socket: Socket): Connection {
+    const { limits, timers } = this.#options;
+    const connection = new Connection(socket, {
+      limits,
+      timers,
+      largeFrames: this.#largeFrames,
+      onConnect: (silent) => void this.#silent.delete(silent),
+      onFault: (faulty, fault) => this.faulted(faulty, fault),
+    });
+    this.#all.add(connection);
+    this.#silent.add(connection);
+    connection.once("close", () => {
+      this.#all.delete(connection);
+      this.#silent.delete(connection);
+      this.#ended(connection);
+    });
+    const [oldest] = this.#silent;
+    if (this.#silent.size > limits.silentConnectionsMax) oldest?.fail("crowded");
+    return connection;
+  }
+
+  faulted(connection: Connection, fault: ConnectionFault): void {
+    const { logger, metrics, tell } = this.#options;
+    const error = faultErrors[fault];
+    if (error !== undefined) {
+      // Who has not shown a secret is told nothing; a device hears it before its connection closes.
+      if (connection.device === null) metrics.refused("mqtt", error[0]);
+      else tell(connection.device, new HoldpointError(...error));
+    }
+    // Strangers must not fill the log; they are in the metrics.
+    const level = connection.device === null ? "debug" : "warn";
+    const { device, remote } = connection;
+    logger[level]("mqtt_connection_closed", { device, remote, fault });
+  }
+
+  destroyAll(): void {
+    for (const connection of this.#all) connection.destroy();
+  }
+
+  /** What aedes destroyed with an error broke the protocol or a time limit; what the socket failed with did not. */
+  #ended(connection: Connection): void {
+    const cause: (Error & { errorCode?: number }) | null = connection.endedBy;
+    if (cause === null) return;
+    // An unacceptable version is answered by CONNACK 1; other return codes were counted where they were chosen.
+    if (cause.errorCode === 1) this.#options.metrics.refused("mqtt", "HP_VERSION");
+    if (cause.errorCode === undefined) this.faulted(connection, faultOf(cause));
+  }
+}
