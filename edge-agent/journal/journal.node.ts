@@ -40,6 +40,8 @@ export interface JournalOptions {
   /** In force until the first `adoptConfig`. */
   readonly retention: RetentionPolicy;
   readonly limits?: Partial<JournalLimits>;
+  /** How the writing and the reading thread are started. The simulation runs them on its own time, in one thread. */
+  readonly startThread?: typeof startThread;
 }
 
 /** docs/durability.md says what happens at each of them. */
@@ -130,9 +132,10 @@ class SqliteJournal implements Journal {
 
   async start(data: Omit<WorkerData, "role">): Promise<void> {
     const died = (error: HoldpointError): void => this.#died(error);
+    const start = this.#options.startThread ?? startThread;
     const starting = await Promise.allSettled([
-      startThread({ ...data, role: "writer" }, this.#heard, died),
-      startThread({ ...data, role: "reader" }, this.#heard, died),
+      start({ ...data, role: "writer" }, this.#heard, died),
+      start({ ...data, role: "reader" }, this.#heard, died),
     ]);
     const failed = starting.find((result) => result.status === "rejected");
     if (failed !== undefined) {
