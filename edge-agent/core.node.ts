@@ -4,40 +4,24 @@ import { type LayerFile } from "../config/layer-files.node.ts";
 import { watchConfig, type ConfigWatch } from "../config/watcher.node.ts";
 import { type ModelHost } from "../models/index.ts";
 import { openModels, openRegistry, type ModelRegistry, type OpenModelsOptions } from "../models/index.node.ts";
-import {
-  canonicalJson,
-  HoldpointError,
-  isFinal,
-  type AgentStatus,
-  type Cancel,
-  type Decision,
-  type Logger,
-} from "../protocol/index.ts";
+import { type AgentStatus, type Cancel, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
-import { createPipeline, Engine, wantedModels, type Pipeline } from "../sdk/index.ts";
+import { wantedModels, type Engine, type Pipeline } from "../sdk/index.ts";
+import { CaseCore } from "./case-core.ts";
 import { EventMemory, withEvents } from "./event-memory.ts";
 import { type CaseOrigin, type Journal, type JournalStorage } from "./journal/journal.ts";
 import { agentSecret } from "./journal/agent-secret.node.ts";
 import { openJournal } from "./journal/journal.node.ts";
 import { ProblemBoard } from "./problem-board.ts";
-import { ReviewClocks } from "./review-clocks.ts";
 import { statusReport, type StatusFacts } from "./status-report.ts";
 
-/** Cases in flight above which devices are told HP_BUSY: some seconds of work, and a bound on memory. */
-const inFlightMax = 8192;
-const waitersMax = 65_536;
-/** Cases that wait for a person and whose clocks are kept in memory. */
-const pendingMax = 1_000_000;
 /**
  * How soon a model that should serve and does not is tried again, and how late at most: each try may start a child with
  * every model, which a model that is broken for good is not worth.
  */
 const healMsMin = 5000;
 const healMsMax = 600_000;
-/** Undecided cases that a restart takes up at a time. */
-const resumeBatch = 256;
-
 export interface CoreOptions {
   readonly dataDir: string;
   readonly name: string;
@@ -173,7 +157,7 @@ class Core implements AgentCore {
   phase: StatusFacts["phase"] = "starting";
   onStatusChange: () => void = () => undefined;
   readonly #watch: ConfigWatch;
-  readonly #clocks: ReviewClocks;
+  readonly #cases: CaseCore;
   #stopFollowing: () => void = () => undefined;
 
   constructor(parts: CoreParts) {
@@ -186,26 +170,19 @@ class Core implements AgentCore {
     this.#watch = parts.watch;
     // As the files say it now: the journal may give back an equal config of an earlier day, with another broker.
     this.broker = parts.watch.current.broker ?? null;
-    const shared = { hasher: nodeHasher, clock: systemClock, timers: systemTimers };
-    this.pipeline = createPipeline({
-      ...shared,
-      config: parts.config,
+    this.#cases = new CaseCore({
+      journal,
       host,
+      config: parts.config,
       secret: agentSecret(options.dataDir, "audit"),
-    });
-    this.engine = new Engine<CaseOrigin>({
-      ...shared,
-      store: journal,
-      pipeline: this.pipeline,
+      reviewer: options.reviewer,
+      hasher: nodeHasher,
+      clock: systemClock,
+      timers: systemTimers,
       logger: options.logger,
-      reviewer: () => options.reviewer,
-      storage: () => !journal.storage().budgetFull,
-      configOf: (digest) => journal.config(digest),
-      inFlightMax,
-      waitersMax,
     });
-    this.#clocks = new ReviewClocks(systemClock, systemTimers, (id) => this.engine.expire(id));
-    this.engine.onRevision((decision) => this.#keepClock(decision));
+    this.pipeline = this.#cases.pipeline;
+    this.engine = this.#cases.engine;
     const stored = ({ problem }: JournalStorage): void => {
       if (problem) this.problems.raise("storage", problem);
       else this.problems.clear("storage");
@@ -216,21 +193,8 @@ class Core implements AgentCore {
     stored(journal.storage());
   }
 
-  /** Takes up what a restart left: cases without a decision, and the clocks of those that wait for a person. */
-  async resume(): Promise<void> {
-    const { journal, engine } = this;
-    for (const waiting of await journal.pending(pendingMax)) this.#clocks.start(waiting.id, waiting.reviewLeftMs ?? 0);
-    let afterId: string | undefined;
-    for (;;) {
-      const undecided = await journal.undecided(resumeBatch, afterId);
-      for (const { id, request, device, transport, encoding } of undecided) {
-        const input = await journal.input(id);
-        // An input that is gone by now leaves the empty one of the header: the model refuses it, and people are asked.
-        engine.resume({ ...request, input: input ?? request.input }, { device, transport, encoding });
-      }
-      afterId = undecided.at(-1)?.id;
-      if (undecided.length < resumeBatch) return;
-    }
+  resume(): Promise<void> {
+    return this.#cases.resume();
   }
 
   /**
@@ -260,27 +224,12 @@ class Core implements AgentCore {
   }
 
   async #applyAnew(): Promise<void> {
-    const config = this.pipeline.config();
-    await this.host.apply(wantedModels(config));
-    // The same config over other models is a generation of its own.
-    this.pipeline.adopt(config);
+    await this.#cases.applyAnew();
     this.onStatusChange();
   }
 
-  /** Puts a changed config in force: numbered, its models warm, then both at once. */
   async adopt(config: EffectiveConfig): Promise<void> {
-    const before = this.pipeline.config();
-    if (config.storeId !== before.storeId) {
-      // Topics, sessions and the journal carry the store's name.
-      const message = `store_id is ${before.storeId} while this agent runs; ${config.storeId} needs a restart`;
-      throw new HoldpointError("HP_CONFIG", message, { hint: "Restart the agent, or take the change back." });
-    }
-    const numbered = await this.journal.adoptConfig(config);
-    const wanted = wantedModels(numbered);
-    // A changed gate threshold does not touch the models.
-    if (canonicalJson(wanted) !== canonicalJson(wantedModels(before))) await this.host.apply(wanted);
-    this.pipeline.adopt(numbered);
-    this.options.logger.info("config_adopted", { revision: numbered.revision, digest: numbered.digest });
+    await this.#cases.adopt(config);
     this.onStatusChange();
   }
 
@@ -311,17 +260,8 @@ class Core implements AgentCore {
   async close(): Promise<void> {
     this.#stopFollowing();
     this.#watch.close();
-    this.#clocks.close();
+    this.#cases.stopClocks();
     await this.host.close();
     await this.journal.close();
-  }
-
-  #keepClock(decision: Decision): void {
-    const policy = this.pipeline.policy(decision.task);
-    if (isFinal(decision)) this.#clocks.stop(decision.id);
-    else {
-      const patienceMs = policy?.reviewWithinMs ?? 0;
-      this.#clocks.start(decision.id, Math.min(patienceMs, this.pipeline.config().retention.unansweredMaxMs));
-    }
   }
 }
