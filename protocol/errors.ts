@@ -102,6 +102,20 @@ export const errorCatalogue = {
   HP_LEASE_LOST: { retry: "after-change", status: 409, hint: "Somebody else has this case now; take the next one." },
   HP_SETTLED: { retry: "never", status: 409, hint: "This case is closed; the answer is kept as a label." },
   HP_PIN: { retry: "backoff", status: 403, hint: "Type the PIN that the agent shows now." },
+  // The hub.
+  HP_CLOCK: {
+    retry: "after-change",
+    status: 401,
+    hint: "Set the clock; an agent takes the hub's time from the answer and signs again.",
+  },
+  HP_TOKEN: { retry: "never", status: 403, hint: "Make a new token; each is good once and not for long." },
+  HP_REVOKED: { retry: "after-change", status: 403, hint: "An operator has shut this agent out; enrol it again." },
+  HP_CLONED: {
+    retry: "after-change",
+    status: 409,
+    hint: "Two boxes run with one key: stop one of them and enrol it anew with its own data directory.",
+  },
+  HP_DATABASE: { retry: "backoff", status: 503, hint: "Check the hub's database; the hub takes up again by itself." },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;
