@@ -125,7 +125,7 @@ export function parseRequest(bytes: Uint8Array): ParseResult<DecisionRequest> {
   if (!parsed.ok) return parsed;
   const index = firstNotFinite(parsed.value.input);
   if (index < 0) return parsed;
-  const error = new HoldpointError("HP_NOT_FINITE", `input.data has a NaN or an infinity at index ${index}`);
+  const error = new HoldpointError("HP_NOT_FINITE", notFiniteAt(index));
   return { ok: false, error, id: parsed.value.id, encoding: parsed.encoding };
 }
 
@@ -163,6 +163,17 @@ export function checkMessage<T>(value: unknown, schema: z.ZodType<T>): Result<T>
   const where = issue?.path.join(".") ?? "";
   const message = `${where === "" ? "the message" : where}: ${issue?.message ?? "does not fit the schema"}`;
   return refused(issue !== undefined && isNotFinite(value, issue.path) ? "HP_NOT_FINITE" : "HP_SCHEMA", message);
+}
+
+/** Checks a request that was made in this process. Errors: those of `checkMessage`, and HP_NOT_FINITE for its numbers. */
+export function checkRequest(value: unknown): Result<DecisionRequest> {
+  const checked = isPlainRequest(value) ? ok(value) : checkMessage(value, requestSchema);
+  const index = checked.ok ? firstNotFinite(checked.value.input) : -1;
+  return index < 0 ? checked : refused("HP_NOT_FINITE", notFiniteAt(index));
+}
+
+function notFiniteAt(index: number): string {
+  return `input.data has a NaN or an infinity at index ${index}`;
 }
 
 function isNotFinite(value: unknown, path: readonly PropertyKey[]): boolean {

@@ -2,6 +2,7 @@
 export { bodyDigest, canonicalJson } from "./canonical.ts";
 export {
   checkMessage,
+  checkRequest,
   decodeMessage,
   encodeMessage,
   encodingOf,
@@ -64,6 +65,7 @@ export {
 } from "./input.ts";
 export { limits } from "./limits.ts";
 export { silentLogger, type Cancel, type Clock, type Hasher, type Logger, type Random, type Timers } from "./ports.ts";
+export { randomPool } from "./random-pool.ts";
 export { RecentMap } from "./recent-map.ts";
 export {
   leaseReferenceSchema,

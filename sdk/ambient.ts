@@ -1,7 +1,7 @@
 // The entry `holdpoint` runs in Node, in browsers and in workers, and must work without being handed a clock: this is
 // the one file of the sdk that reads the runtime's own. Everything else takes these as options.
 /* eslint-disable no-restricted-properties, no-restricted-globals */
-import { type Clock, type Random, type Timers } from "../protocol/index.ts";
+import { randomPool, type Clock, type Random, type Timers } from "../protocol/index.ts";
 
 /** The clock of whichever runtime this is. */
 export const ambientClock: Clock = Object.freeze({
@@ -21,5 +21,5 @@ export const ambientTimers: Timers = Object.freeze({
 
 export const ambientRandom: Random = Object.freeze({
   uniform: () => Math.random(),
-  bytes: (length: number) => crypto.getRandomValues(new Uint8Array(length)),
+  bytes: randomPool((page) => void crypto.getRandomValues(page)),
 });

@@ -2,13 +2,13 @@ import { resolveConfig, type EffectiveConfig } from "../config/index.ts";
 import { type ModelHost } from "../models/index.ts";
 import {
   checkMessage,
-  firstNotFinite,
+  checkRequest,
   HoldpointError,
   newId,
-  requestSchema,
   reviewAnswerSchema,
   silentLogger,
   universalHasher,
+  type Cancel,
   type Clock,
   type Decision,
   type DecisionRequest,
@@ -152,8 +152,9 @@ class Embedded implements EmbeddedDecider<boolean> {
   readonly #parts: Parts;
   readonly #escalateTo: Escalate | undefined;
   readonly #journal: DecisionJournal | undefined;
-  /** Ends the waits and the review clocks when the decider closes. */
-  readonly #closing = new AbortController();
+  /** The review clocks that run; they end when the decider closes. */
+  readonly #clocks = new Set<Cancel>();
+  #closing: Promise<void> | null = null;
 
   constructor(parts: Parts, options: DeciderOptions & { readonly journal?: DecisionJournal }) {
     this.#parts = parts;
@@ -207,10 +208,15 @@ class Embedded implements EmbeddedDecider<boolean> {
     return this.#parts.engine.onRevision((decision) => listener(decision));
   }
 
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    // Answers what is in flight, and ends the waits for what people have not answered.
     await this.#parts.engine.drain();
-    this.#closing.abort(new HoldpointError("HP_CLOSED", "the decider was closed"));
+    for (const cancel of this.#clocks) cancel();
+    this.#clocks.clear();
     await this.#parts.host.close();
     await this.#journal?.close();
   }
@@ -221,8 +227,7 @@ class Embedded implements EmbeddedDecider<boolean> {
     waitMs: number | null,
     signal: AbortSignal | undefined,
   ): Promise<Decision> {
-    const signals = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
-    const decision = await this.#parts.engine.wait(id, { until, waitMs, signal: signals });
+    const decision = await this.#parts.engine.wait(id, { until, waitMs, signal });
     if (decision) return decision;
     this.#assertOpen();
     throw new HoldpointError("HP_TIMEOUT", `${id} was not ${until} within ${waitMs ?? 0} ms`);
@@ -230,13 +235,21 @@ class Embedded implements EmbeddedDecider<boolean> {
 
   /** Asks the person, and holds the case's review clock meanwhile. */
   #escalate(decision: Decision, request: DecisionRequest, leftMs?: number): void {
+    if (this.#closing !== null) return;
     const { engine, pipeline, timers, clock, random, logger } = this.#parts;
     const patienceMs = leftMs ?? pipeline.policy(decision.task)?.reviewWithinMs ?? 0;
     const expire = (): void => {
       engine.expire(decision.id).catch((cause: unknown) => logger.error("expiry_failed", { id: decision.id, cause }));
     };
-    const cancel = timers.after(patienceMs, expire);
-    this.#closing.signal.addEventListener("abort", cancel, { once: true });
+    const stop = timers.after(patienceMs, () => {
+      this.#clocks.delete(cancel);
+      expire();
+    });
+    const cancel = (): void => {
+      this.#clocks.delete(cancel);
+      stop();
+    };
+    this.#clocks.add(cancel);
     const shownMs = clock.monotonicMs();
     Promise.resolve(this.#escalateTo?.(decision, request))
       .then(async (answered) => {
@@ -254,14 +267,14 @@ class Embedded implements EmbeddedDecider<boolean> {
   }
 
   #assertOpen(): void {
-    this.#closing.signal.throwIfAborted();
+    if (this.#closing !== null) throw new HoldpointError("HP_CLOSED", "the decider was closed");
   }
 }
 
 function checkedRequest(value: unknown): DecisionRequest {
-  const checked = checkMessage(value, requestSchema);
+  const checked = checkRequest(value);
   if (!checked.ok) throw checked.error;
-  const index = firstNotFinite(checked.value.input);
-  if (index >= 0) throw new HoldpointError("HP_NOT_FINITE", `input.data has a NaN or an infinity at index ${index}`);
-  return checked.value;
+  const { input, context } = checked.value;
+  // Copies, but of the bytes: the caller's objects stay the caller's.
+  return { ...checked.value, input: { ...input }, ...(context === undefined ? {} : { context: { ...context } }) };
 }

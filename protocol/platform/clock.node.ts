@@ -1,5 +1,6 @@
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 import { type Clock, type Random, type Timers } from "../ports.ts";
+import { randomPool } from "../random-pool.ts";
 
 /** The real clock, timers and randomness of Node. */
 export const systemClock: Clock = Object.freeze({
@@ -16,5 +17,5 @@ export const systemTimers: Timers = Object.freeze({
 
 export const systemRandom: Random = Object.freeze({
   uniform: () => Math.random(),
-  bytes: (length: number) => randomBytes(length),
+  bytes: randomPool((page) => void randomFillSync(page)),
 });

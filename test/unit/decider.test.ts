@@ -122,6 +122,32 @@ describe("the embedded decider", () => {
     await expect(decider.decide(task, input)).rejects.toMatchObject({ code: "HP_CLOSED" });
   });
 
+  it("ends the wait for a person when it closes, and closing twice is closing once", async () => {
+    const decider = await open(0.6, { escalateTo: () => new Promise(() => undefined) });
+    const { id } = await decider.decide(task, input);
+    const waiting = decider.final(id).catch(codeOf);
+    await Promise.all([decider.close(), decider.close()]);
+    expect(await waiting).toBe("HP_CLOSED");
+  });
+
+  it("is not touched by what its caller does with the request's objects afterwards", async () => {
+    const asked: unknown[] = [];
+    const decider = await open(0.6, {
+      escalateTo: (_decision, request) => {
+        asked.push(request.context, request.input.kind === "pixels" && request.input.width);
+        return new Promise(() => undefined);
+      },
+    });
+    const given = { ...input };
+    const context = { basket: "b-17" };
+    const deciding = decider.decide(task, given, { context });
+    Object.assign(given, { width: 9 });
+    Object.assign(context, { basket: "b-18" });
+    await deciding;
+    expect(asked).toEqual([{ basket: "b-17" }, 1]);
+    await decider.close();
+  });
+
   it("refuses a config that does not hold, with the line", async () => {
     await expect(open(0.9, { config: "store_id: s\nthreshold: {}\n" })).rejects.toMatchObject({ code: "HP_CONFIG" });
   });
