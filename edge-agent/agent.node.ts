@@ -45,6 +45,11 @@ export interface RunningAgent {
   close(): Promise<void>;
 }
 
+/**
+ * For the decisions in flight. A full disk takes none, however long one waits; what was acknowledged is in the journal and
+ * is decided after the next start. With the rest of the closing it stays below the ten seconds that containers give.
+ */
+const drainMsMax = 5000;
 /** After the last decision, time for the devices' acknowledgements. */
 const farewellMs = 300;
 
@@ -90,7 +95,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 async function closeAgent(core: AgentCore, doors: Doors): Promise<void> {
   core.phase = "draining";
   core.onStatusChange();
-  await core.drain();
+  const inFlight = core.engine.inFlight();
+  if (!(await core.drain(drainMsMax))) core.options.logger.warn("left_undecided", { inFlight, drainMsMax });
   core.phase = "offline";
   await (doors.broker ?? doors.externalBroker)?.publishStatus();
   await doors.close(farewellMs);

@@ -47,8 +47,11 @@ export interface AgentCore {
   onStatusChange: () => void;
   phase: StatusFacts["phase"];
   status(): Promise<AgentStatus>;
-  /** Decides what is in flight. New requests are refused from the call on. */
-  drain(): Promise<void>;
+  /**
+   * Decides what is in flight. New requests are refused from the call on. False if that took longer: what is not decided
+   * then is in the journal, and the next start decides it.
+   */
+  drain(withinMs: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -253,8 +256,13 @@ class Core implements AgentCore {
     return Promise.resolve(statusReport(facts, systemClock));
   }
 
-  drain(): Promise<void> {
-    return this.engine.drain();
+  async drain(withinMs: number): Promise<boolean> {
+    const { promise: late, resolve } = deferred<boolean>();
+    const cancel = systemTimers.after(withinMs, () => resolve(false));
+    const whole = await Promise.race([this.engine.drain().then(() => true), late]);
+    cancel();
+    if (!whole) this.engine.abandon();
+    return whole;
   }
 
   async close(): Promise<void> {

@@ -78,7 +78,10 @@ export class Engine<Origin extends object> {
   /** How long the model of a task runs, milliseconds: a moving average. */
   readonly #modelMs = new Map<string, number>();
   #admitting = 0;
+  /** Ends the pauses of those who wait for the store. */
+  readonly #pauses = new Set<() => void>();
   #draining = false;
+  #abandoned = false;
 
   constructor(options: EngineOptions<Origin>) {
     this.#options = options;
@@ -179,6 +182,16 @@ export class Engine<Origin extends object> {
     this.#waiters.close();
   }
 
+  /**
+   * For whoever cannot wait for the end of `drain`: a decision that the store does not take, because its disk is full, is
+   * given up. Its case stays undecided in the store, and the next start takes it up.
+   */
+  abandon(): void {
+    this.#abandoned = true;
+    for (const end of [...this.#pauses]) end();
+    this.#waiters.close();
+  }
+
   #assertOpen(): void {
     if (this.#draining) throw new HoldpointError("HP_BUSY", "shutting down", { retryAfterMs: drainingRetryMs });
     if (this.inFlight() < this.#options.inFlightMax) return;
@@ -188,7 +201,9 @@ export class Engine<Origin extends object> {
   #track(id: string, work: Promise<void>): void {
     const { logger } = this.#options;
     const tracked = work
-      .catch((cause: unknown) => logger.error("case_failed", { id, cause }))
+      .catch((cause: unknown) => {
+        if (!this.#abandoned) logger.error("case_failed", { id, cause });
+      })
       .finally(() => this.#inFlight.delete(id));
     this.#inFlight.set(id, tracked);
   }
@@ -229,7 +244,7 @@ export class Engine<Origin extends object> {
         return;
       } catch (error) {
         const failure = HoldpointError.from(error, "HP_JOURNAL");
-        if (failure.retry !== "backoff") throw failure;
+        if (failure.retry !== "backoff" || this.#abandoned) throw failure;
         await this.#pause(delayMs);
       }
     }
@@ -265,7 +280,15 @@ export class Engine<Origin extends object> {
   }
 
   #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#options.timers.after(delayMs, resolve));
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        this.#pauses.delete(end);
+        resolve();
+      };
+      const cancel = this.#options.timers.after(delayMs, end);
+      this.#pauses.add(end);
+    });
   }
 }
 

@@ -2,17 +2,11 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { HoldpointError } from "../../protocol/errors.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
-import {
-  openDatabase,
-  sqliteCode,
-  sqliteError,
-  sqliteFault,
-  type Database,
-} from "../../protocol/platform/sqlite.node.ts";
+import { openDatabase, sqliteCode, sqliteFault, type Database } from "../../protocol/platform/sqlite.node.ts";
 import { deriveSecret, readSecret } from "./agent-secret.node.ts";
 import { genesisHash } from "./chain.ts";
 import { verifyChain } from "./chain-verify.node.ts";
-import { DiskReserve } from "./disk-reserve.node.ts";
+import { DiskReserve, isOutOfSpace, openingError } from "./disk-reserve.node.ts";
 import {
   clearSuspect,
   isSuspect,
@@ -60,26 +54,15 @@ export async function prepareJournal(options: PrepareOptions): Promise<PreparedJ
   try {
     return await prepare(options);
   } catch (error) {
-    if (!isFull(error)) throw journalError(error, dir);
+    if (!isOutOfSpace(error, dir)) throw openingError(error, dir);
   }
   // A full disk: the reserve is there for this too.
   new DiskReserve(dir, 0).release();
   try {
     return await prepare(options);
   } catch (error) {
-    throw journalError(error, dir);
+    throw openingError(error, dir);
   }
-}
-
-function isFull(error: unknown): boolean {
-  if (error instanceof HoldpointError) return error.code === "HP_DISK_FULL";
-  return sqliteFault(error) === "full" || (error as NodeJS.ErrnoException).code === "ENOSPC";
-}
-
-function journalError(error: unknown, dir: string): HoldpointError {
-  const what = `the journal in ${dir} cannot be opened`;
-  if (error instanceof HoldpointError || !isFull(error)) return sqliteError(error, what);
-  return new HoldpointError("HP_DISK_FULL", `${what}: the disk is full`, { cause: error });
 }
 
 async function prepare(options: PrepareOptions): Promise<PreparedJournal> {

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { receiveMessageOnPort, workerData, type MessagePort } from "node:worker_threads";
-import { HoldpointError } from "../../protocol/errors.ts";
 import { openDatabase, sqliteError, sqliteFault } from "../../protocol/platform/sqlite.node.ts";
 import { deriveSecret, readSecret } from "./agent-secret.node.ts";
 import { verifyChain } from "./chain-verify.node.ts";
+import { openingError } from "./disk-reserve.node.ts";
 import { writeInstanceFile, readInstanceFile } from "./journal-directory.node.ts";
 import { JournalQueries } from "./journal-queries.node.ts";
 import type {
@@ -124,5 +124,6 @@ try {
   await (data.role === "writer" ? write() : read());
   ready(null);
 } catch (error) {
-  ready(failureOf(error instanceof HoldpointError ? error : error, `the journal in ${data.dir} cannot be opened`));
+  const { code, message, retryAfterMs } = openingError(error, data.dir);
+  ready({ code, message, retryAfterMs: retryAfterMs ?? null });
 }

@@ -10,7 +10,7 @@ import {
 import { deriveSecret, readSecret } from "./agent-secret.node.ts";
 import { CaseOps, failure } from "./case-ops.node.ts";
 import { checkpointMac } from "./chain.ts";
-import { DiskReserve } from "./disk-reserve.node.ts";
+import { diskBytes, DiskReserve, limitsOn } from "./disk-reserve.node.ts";
 import { Ledger } from "./journal-ledger.node.ts";
 import type {
   BatchMessage,
@@ -40,9 +40,12 @@ export interface WriterOptions {
 }
 
 const retryAfterMs = 1000;
+/** How often a disk that refused is asked whether it takes writes again. */
+const healEveryMs = 5000;
 /** Agent time that a power cut may forget while nothing else is written: patience lasts that much longer then. */
 const agentMsLagMax = 10_000;
 const upkeepEveryMs = 1000;
+const noReserve = "the disk has no room for the journal's reserve";
 const pruneEveryMs = 30_000;
 const pruneRowsMax = 512;
 /**
@@ -52,7 +55,7 @@ const pruneRowsMax = 512;
 const intake: ReadonlySet<Op[0]> = new Set(["admit", "observe", "outcome"] as const);
 
 export async function openWriter(options: WriterOptions): Promise<JournalWriter> {
-  const { limits } = options;
+  const limits = limitsOn(diskBytes(options.dir), options.limits);
   const database = await openDatabase(join(options.dir, "journal.db"), {
     mustExist: true,
     pagesMax: Math.floor(limits.databaseBytesMax / pageBytes),
@@ -60,7 +63,7 @@ export async function openWriter(options: WriterOptions): Promise<JournalWriter>
   });
   // A page that is found in memory costs no read; 32 MiB hold the tips of every index.
   database.pragma("cache_size = -32768");
-  return new JournalWriter(database, options);
+  return new JournalWriter(database, { ...options, limits });
 }
 
 export class JournalWriter {
@@ -73,9 +76,14 @@ export class JournalWriter {
   readonly #limits: JournalLimits;
   readonly #begin;
   readonly #commit;
+  readonly #touch;
   #retention: RetentionLimits;
   #full: string | null = null;
   #broken: string | null = null;
+  /** Agent time of the next try; a damaged file needs the checks of a start. */
+  #healAtMs = Infinity;
+  #low = false;
+  #reserveAtMs = -Infinity;
   #budgetFull = false;
   #upkeepAtMs = -Infinity;
   #pruneAtMs = -Infinity;
@@ -95,8 +103,9 @@ export class JournalWriter {
     );
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
+    this.#touch = database.prepare("UPDATE instance SET agent_ms = agent_ms");
     this.#reserve = new DiskReserve(options.dir, options.limits.reserveBytes);
-    if (!this.#reserve.take()) this.#full = "the disk has no room for the journal's reserve";
+    if (!this.#reserve.take()) this.#full = noReserve;
     this.#start(options.opened);
   }
 
@@ -115,7 +124,9 @@ export class JournalWriter {
     if (last === undefined) return [];
     this.#ledger.wallMs = last.wallMs;
     this.#ledger.agentMs = Math.max(this.#ledger.agentMs, last.agentMs);
-    if (this.#full !== null) this.#tryToRecover();
+    if (this.#broken !== null) this.#tryToHeal();
+    else if (this.#full !== null) this.#tryToRecover();
+    else this.#watchReserve();
     const results = this.#applyAll(messages);
     this.#cutLog();
     const reply = this.#reply();
@@ -246,6 +257,7 @@ export class JournalWriter {
     }
     if (fault !== "corrupt" && fault !== "io") return;
     this.#broken = `${text(error)} (${sqliteCode(error) ?? "no code"})`;
+    this.#healAtMs = fault === "io" ? this.#ledger.agentMs + healEveryMs : Infinity;
     // The next start looks at the whole file before it trusts it.
     if (fault === "corrupt") markSuspect(this.#dir, this.#broken);
   }
@@ -259,8 +271,47 @@ export class JournalWriter {
   }
 
   #tryToRecover(): void {
-    if (this.#databaseFull() || !this.#reserve.take()) return;
+    if (this.#databaseFull()) return;
+    if (!this.#reserve.take()) {
+      // The log may have grown over what is missing; it is cut only where nobody else takes what it gives back.
+      if (this.#reserve.freeBytes() < this.#limits.reserveBytes) return;
+      this.#tryToCutLog();
+      if (!this.#reserve.take()) return;
+    }
     this.#full = null;
+  }
+
+  /** A disk that was read-only or out of reach may be back. One that takes a commit takes the next ones. */
+  #tryToHeal(): void {
+    const { agentMs } = this.#ledger;
+    if (agentMs < this.#healAtMs) return;
+    this.#healAtMs = agentMs + healEveryMs;
+    try {
+      // The failed transaction may have ended half-way: what is counted is what the file says.
+      this.#ledger.rolledBack();
+      this.#cases.forget();
+      this.#transact(() => this.#touch.run());
+      this.#broken = null;
+    } catch {
+      // It is asked again.
+    }
+  }
+
+  /** New work is taken only while the reserve is held; a disk that is nearly full is said before it refuses. */
+  #watchReserve(): void {
+    const { agentMs } = this.#ledger;
+    if (agentMs - this.#reserveAtMs < upkeepEveryMs) return;
+    this.#reserveAtMs = agentMs;
+    if (!this.#reserve.take()) this.#full = noReserve;
+    this.#low = this.#reserve.isLow();
+  }
+
+  #tryToCutLog(): void {
+    try {
+      this.#database.pragma("wal_checkpoint(TRUNCATE)");
+    } catch {
+      // There is no room for it in the database either.
+    }
   }
 
   /** The file has reached its own bound although the disk may have room. */
@@ -271,7 +322,12 @@ export class JournalWriter {
   }
 
   #refusal(): OpFailure {
-    if (this.#broken !== null) return failure("HP_JOURNAL", `the journal cannot be written: ${this.#broken}`);
+    if (this.#broken !== null) {
+      const message = `the journal cannot be written: ${this.#broken}`;
+      // Whoever waits may wait for a disk that comes back; for a damaged file only a restart helps.
+      if (this.#healAtMs < Infinity) return { code: "HP_BUSY", message, retryAfterMs: healEveryMs };
+      return failure("HP_JOURNAL", message);
+    }
     return { code: "HP_DISK_FULL", message: `the journal has no space: ${this.#full ?? ""}`, retryAfterMs };
   }
 
@@ -292,7 +348,9 @@ export class JournalWriter {
         ? { code: "HP_JOURNAL" as const, message: this.#broken }
         : this.#full !== null
           ? { code: "HP_DISK_FULL" as const, message: this.#full }
-          : null;
+          : this.#low
+            ? { code: "HP_DISK_FULL" as const, message: "the disk is nearly full; new work is still taken" }
+            : null;
     return {
       problem,
       budgetFull: this.#budgetFull,

@@ -44,3 +44,23 @@ export function reportOf(counts: Counts, detail: ChaosReport["detail"], found: r
   ];
   return { ...counts, detail, violations };
 }
+
+/** Several runs of one fault as one report: counts are summed, of times and sizes the largest is kept. */
+export function together(reports: readonly ChaosReport[]): ChaosReport {
+  const sum = (of: (report: ChaosReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
+  const detail: Record<string, number | string | boolean> = {};
+  for (const [key, value] of reports.flatMap((report) => Object.entries(report.detail))) {
+    const before = detail[key];
+    if (typeof value !== "number" || typeof before !== "number") detail[key] = value;
+    else detail[key] = /^slowest|^most|Max$/.test(key) ? Math.max(before, value) : before + value;
+  }
+  const broken = reports.find(({ chain }) => !chain.intact)?.chain;
+  return {
+    acknowledged: sum(({ acknowledged }) => acknowledged),
+    lost: sum(({ lost }) => lost),
+    doubled: sum(({ doubled }) => doubled),
+    chain: broken ?? { intact: true, records: sum(({ chain }) => chain.records), fault: null },
+    detail,
+    violations: reports.flatMap(({ violations }) => violations),
+  };
+}

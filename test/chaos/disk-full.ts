@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startAgentProcess, type AgentPlace, type AgentPorts, type AgentProcess } from "../support/agent-process.ts";
 import { AgentLoad } from "./agent-load.ts";
 import { says, timeUntil } from "./agent-status.ts";
-import { reportOf, type ChaosOptions, type ChaosReport } from "./chaos-report.ts";
+import { reportOf, together, type ChaosOptions, type ChaosReport } from "./chaos-report.ts";
 import { Asker } from "./client-restarts.ts";
 import { holdAgainstJournal, newLedger, type LoadLedger } from "./load-ledger.ts";
 import { sidesPlace, sidesRequest } from "./sides-place.ts";
@@ -10,12 +10,26 @@ import { SmallDisk } from "./small-disk.ts";
 
 /**
  * The theorem: the disk fills up at any write, once politely (the journal's reserve is left to it) and once with a
- * neighbour that takes every byte that becomes free; sometimes the agent is killed and started while it is full. It
- * stays up, says HP_DISK_FULL, and goes on by itself when there is room; nothing that was acknowledged is lost, and a
- * client that waits is answered exactly once.
+ * neighbour that takes every byte that becomes free; sometimes the agent is killed, or told to end, and started while it
+ * is full. It stays up, says HP_DISK_FULL, ends in time when it is told to, and goes on by itself when there is room;
+ * nothing that was acknowledged is lost, and a client that waits is answered exactly once.
  */
 export async function diskFull(options: ChaosOptions): Promise<ChaosReport | "cannot mount"> {
-  const disk = SmallDisk.mount(256);
+  const reports: ChaosReport[] = [];
+  for (let left = options.rounds; left > 0; left -= roundsOfADisk) {
+    const report = await onOneDisk({ ...options, rounds: Math.min(left, roundsOfADisk) });
+    if (report === "cannot mount") return report;
+    reports.push(report);
+  }
+  return together(reports);
+}
+
+const diskMebibytes = 64;
+/** More than that and the journal of so small a disk begins to let old cases go, as it should. */
+const roundsOfADisk = 15;
+
+async function onOneDisk(options: ChaosOptions): Promise<ChaosReport | "cannot mount"> {
+  const disk = SmallDisk.mount(diskMebibytes);
   if (disk === null) return "cannot mount";
   const original = await sidesPlace();
   try {
@@ -28,6 +42,8 @@ export async function diskFull(options: ChaosOptions): Promise<ChaosReport | "ca
 
 const noticeMs = 20_000;
 const recoverMs = 10_000;
+/** What containers give before they kill. */
+const endMsMax = 10_000;
 
 class DiskFull {
   readonly #disk: SmallDisk;
@@ -36,6 +52,7 @@ class DiskFull {
   readonly #ledger: LoadLedger = newLedger();
   readonly #violations: string[] = [];
   #slowestRecoveryMs = 0;
+  #slowestEndMs = 0;
   #startsRefused = 0;
 
   constructor(disk: SmallDisk, place: AgentPlace, options: ChaosOptions) {
@@ -65,9 +82,10 @@ class DiskFull {
         chain: held.chain,
       },
       {
-        refused: [...this.#ledger.refused.values()].reduce((sum, times) => sum + times, 0),
+        refused: this.#refusals(),
         startsRefusedWithoutOneByte: this.#startsRefused,
         slowestRecoveryMs: Math.round(this.#slowestRecoveryMs),
+        slowestEndMs: Math.round(this.#slowestEndMs),
       },
       [...this.#violations, ...told.violations.filter((violation) => !violation.includes("the journal has"))],
     );
@@ -84,9 +102,14 @@ class DiskFull {
     if ((await timeUntil(() => says(agent, "HP_DISK_FULL"), noticeMs)) === null) {
       this.#violations.push(`round ${round}: ${noticeMs} ms after the disk was full the agent did not say so`);
     }
+    const refused = this.#refusals();
+    if ((await timeUntil(() => Promise.resolve(this.#refusals() > refused), noticeMs)) === null) {
+      this.#violations.push(`round ${round}: ${noticeMs} ms after the disk was full nobody was refused`);
+    }
     await sleep(random() * 1500);
-    if (round % 3 === 0) {
-      await agent.kill();
+    if (round % 3 !== 1) {
+      if (round % 3 === 0) await agent.kill();
+      else await this.#endInTime(agent, round);
       await load.end();
       agent = await this.#startFull(agent, round);
       load = await this.#load(agent);
@@ -100,6 +123,21 @@ class DiskFull {
     if (this.#ledger.acknowledged.size === before) this.#violations.push(`round ${round}: serves nothing afterwards`);
     await load.end();
     return agent;
+  }
+
+  #refusals(): number {
+    return [...this.#ledger.refused.values()].reduce((sum, times) => sum + times, 0);
+  }
+
+  /** What cannot be decided on a full disk is in the journal, and is decided after the next start. */
+  async #endInTime(agent: AgentProcess, round: number): Promise<void> {
+    const startedMs = performance.now();
+    const code = await agent.stop();
+    const tookMs = performance.now() - startedMs;
+    this.#slowestEndMs = Math.max(this.#slowestEndMs, tookMs);
+    if (code !== 0)
+      this.#violations.push(`round ${round}: ended with ${String(code)} on the full disk: ${agent.log()}`);
+    if (tookMs > endMsMax) this.#violations.push(`round ${round}: took ${Math.round(tookMs)} ms to end on a full disk`);
   }
 
   /** With its reserve left an agent starts on a full disk; without a single byte it ends and says why. */
