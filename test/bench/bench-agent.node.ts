@@ -1,5 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { resolveConfig } from "../../config/index.ts";
 import { createAgentService } from "../../edge-agent/agent-service.ts";
 import { startAgent } from "../../edge-agent/agent.node.ts";
@@ -16,7 +18,7 @@ import { scriptedHost } from "../support/scripted-host.ts";
 
 /**
  * The agent through its programmatic interface, so that a bench can look inside its process: asked by a message, it
- * tells the delays of its event loop since the last question. `--bare` is the same agent without journal and model.
+ * tells the delays of its event loop since the last question and its memory. `--bare` is the same agent without journal and model.
  */
 const { values } = parseArgs({
   options: { data: { type: "string" }, config: { type: "string" }, bare: { type: "boolean" } },
@@ -89,10 +91,19 @@ const forgetfulJournal = {
 
 const mqttPort = await (values.bare === true ? startBare() : startWhole());
 
+const startedInMs = performance.now();
+
+// For the question that asks for it; nothing else here forces a collection.
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
 const loop = monitorEventLoopDelay({ resolution: 1 });
 loop.enable();
-process.on("message", () => {
-  process.send?.({ loopP99Ms: loop.percentile(99) / 1e6, rssBytes: process.memoryUsage.rss() });
+process.on("message", (question) => {
+  if (question === "collected") collect();
+  const { rss, heapUsed, external } = process.memoryUsage();
+  const loopP99Ms = loop.percentile(99) / 1e6;
+  process.send?.({ loopP99Ms, rssBytes: rss, heapBytes: heapUsed + external, startedInMs });
   loop.reset();
 });
 process.on("disconnect", () => process.exit(0));

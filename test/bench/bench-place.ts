@@ -1,16 +1,30 @@
-import { fork, spawn } from "node:child_process";
+import { fork, spawn, type ChildProcess } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { agentPlace, root, type AgentPlace } from "../support/agent-process.ts";
+import { agentPlace, productTask, root, type AgentPlace } from "../support/agent-process.ts";
 import { temporaryFolder, writeModel } from "../support/models-fixtures.ts";
 import { type LoadTarget } from "./mqtt-load.ts";
+import { cnnConfig, writeCnn } from "./small-cnn.ts";
 
 export interface BenchAgent {
   readonly mqttPort: number;
   readonly pid: number;
-  /** Event-loop delay since the last question, and resident memory. */
-  inside(): Promise<{ readonly loopP99Ms: number; readonly rssBytes: number }>;
+  /** What the process tells about itself. */
+  inside(): Promise<Inside>;
+  /** The same after a forced collection: what is kept, without what only waits to be collected. */
+  collected(): Promise<Inside>;
   stop(): Promise<void>;
+}
+
+export interface Inside {
+  /** Delay of the event loop since the last question. */
+  readonly loopP99Ms: number;
+  /** Resident memory of the process, as an operator sees it. */
+  readonly rssBytes: number;
+  /** V8's heap and what hangs on it outside, in use. */
+  readonly heapBytes: number;
+  /** From the start of the process to open doors. */
+  readonly startedInMs: number;
 }
 
 const sides = `store_id: store_1
@@ -38,30 +52,30 @@ export const tabularBody = (id: string): Readonly<Record<string, unknown>> => ({
   context: { basket: "b-17", camera: "aisle-3", shelf: "C2" },
 });
 
-export function pictureBody(input: Readonly<Record<string, unknown>>) {
+export function pictureBody(input: Readonly<Record<string, unknown>>, task: string = productTask) {
   return (id: string): Readonly<Record<string, unknown>> => ({
-    ...{ v: 1, id, task: "product_identification", at: Date.now(), input },
+    ...{ v: 1, id, task, at: Date.now(), input },
     context: { basket: "b-17", camera: "aisle-3", shelf: "C2" },
   });
 }
 
-/** A data directory with devices and a model: a tiny one over two numbers, or the shipped one over pictures. */
-export async function benchPlace(
-  model: "tabular" | "pictures",
-  devices: readonly string[],
-  withModel = true,
-): Promise<AgentPlace & { readonly targets: (mqttPort: number) => readonly LoadTarget[] }> {
+/** What the rows are made of: two numbers, the small network over pixels, or the shipped model over pictures. */
+export type BenchModel = "tabular" | "cnn" | "pictures";
+
+export type BenchPlace = AgentPlace & { readonly targets: (mqttPort: number) => readonly LoadTarget[] };
+
+/** A data directory with devices and a model. */
+export async function benchPlace(model: BenchModel, devices: readonly string[], withModel = true): Promise<BenchPlace> {
   const folder = temporaryFolder();
-  const place = await agentPlace({
-    devices,
-    model: withModel,
-    ...(model === "tabular"
-      ? {
-          config: sides,
-          modelFolder: writeModel(folder.path, "sides", { manifest: { batch: { max: 64, invariant: true } } }),
-        }
-      : { config: products }),
-  });
+  const kinds = {
+    tabular: () => ({
+      config: sides,
+      modelFolder: writeModel(folder.path, "sides", { manifest: { batch: { max: 64, invariant: true } } }),
+    }),
+    cnn: () => ({ config: cnnConfig, modelFolder: writeCnn(folder.path) }),
+    pictures: () => ({ config: products }),
+  };
+  const place = await agentPlace({ devices, model: withModel, ...kinds[model]() });
   folder.remove();
   return {
     ...place,
@@ -69,31 +83,61 @@ export async function benchPlace(
   };
 }
 
-export async function startBenchAgent(
-  place: AgentPlace,
-  options: { readonly bare?: boolean } = {},
-): Promise<BenchAgent> {
-  const args = ["--data", place.dataDir, "--config", place.configFile, ...(options.bare === true ? ["--bare"] : [])];
-  const child = fork(join(root, "test/bench/bench-agent.node.ts"), args, { cwd: place.dataDir });
-  const next = <T>(): Promise<T> =>
-    new Promise((resolve, reject) => {
-      child.once("message", (message) => resolve(message as T));
-      child.once("exit", (code) => reject(new Error(`the bench's agent ended with ${String(code)}`)));
-    });
-  const { mqttPort } = await next<{ mqttPort: number }>();
+export interface BenchAgentOptions {
+  /** Without journal and model. */
+  readonly bare?: boolean;
+  /** Added to its environment, for instance a slow disk. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Another store config than the place's. */
+  readonly configFile?: string;
+}
+
+export async function startBenchAgent(place: AgentPlace, options: BenchAgentOptions = {}): Promise<BenchAgent> {
+  const { bare = false, environment = {}, configFile = place.configFile } = options;
+  const args = ["--data", place.dataDir, "--config", configFile, ...(bare ? ["--bare"] : [])];
+  const child = fork(join(root, "test/bench/bench-agent.node.ts"), args, {
+    cwd: place.dataDir,
+    env: { ...process.env, ...environment },
+  });
+  const ask = answersOf(child, "the bench's agent");
+  const { mqttPort } = await ask<{ mqttPort: number }>();
+  const ended = new Promise((resolve) => child.once("exit", resolve));
   return {
     mqttPort,
     pid: child.pid ?? 0,
-    inside: () => {
-      child.send("inside");
-      return next();
-    },
+    inside: () => ask<Inside>("inside"),
+    collected: () => ask<Inside>("collected"),
     stop: async () => {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGKILL");
       await ended;
     },
   };
+}
+
+/** Asks a forked process one question after another; the answers come in the order of the questions. */
+export function answersOf(child: ChildProcess, name: string): <T>(question?: unknown) => Promise<T> {
+  const waiting: { readonly resolve: (message: unknown) => void; readonly reject: (error: Error) => void }[] = [];
+  const early: unknown[] = [];
+  let end: Error | null = null;
+  child.on("message", (message) => {
+    const first = waiting.shift();
+    if (first) first.resolve(message);
+    else early.push(message);
+  });
+  child.once("exit", (code, signal) => {
+    end = new Error(`${name} ended with ${String(code ?? signal)}`);
+    for (const { reject } of waiting.splice(0)) reject(end);
+  });
+  return <T>(question?: unknown) =>
+    new Promise<T>((resolve, reject) => {
+      if (end) {
+        reject(end);
+        return;
+      }
+      if (question !== undefined) child.send(question as object);
+      if (early.length > 0) resolve(early.shift() as T);
+      else waiting.push({ resolve: resolve as (message: unknown) => void, reject });
+    });
 }
 
 export async function startEcho(): Promise<{ readonly mqttPort: number; readonly stop: () => void }> {

@@ -4,76 +4,91 @@ import sharp from "sharp";
 import { openDatabase } from "../../protocol/platform/sqlite.node.ts";
 import { root, type AgentPlace } from "../support/agent-process.ts";
 import { linearModel } from "../support/models-fixtures.ts";
-import { benchPlace, pictureBody, startBenchAgent, startEcho, tabularBody } from "./bench-place.ts";
+import { benchPlace, pictureBody, startBenchAgent, startEcho, tabularBody, type BenchModel } from "./bench-place.ts";
 import { median, row, type BenchRow } from "./bench-row.ts";
 import { MqttLoad, type LoadShape } from "./mqtt-load.ts";
-
-const oneThread = {
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  extra: { session: { intra_op: { allow_spinning: "0" } } },
-};
+import { oneThread, pixelsAlone, timesOf } from "./session-alone.ts";
+import { cnn, cnnInput, cnnModel } from "./small-cnn.ts";
 
 /** One client with one request in flight, and pictures as fast as the model takes them. */
 export async function latencyRows(): Promise<readonly BenchRow[]> {
-  return [await tabularLatency(), ...(await pictures())];
+  return [await tabularLatency(), ...(await smallPictures()), ...(await shippedPictures())];
 }
+
+const single = (what: string): string => `one client, one in flight, ${what}, p50, against its parts`;
 
 async function tabularLatency(): Promise<BenchRow> {
   const session = await ort.InferenceSession.create(linearModel(), oneThread);
   const run = (): Promise<unknown> => session.run({ x: new ort.Tensor("float32", Float32Array.of(3, 1), [1, 2]) });
-  const place = await benchPlace("tabular", ["bench"]);
-  return againstParts(
-    "one client, one in flight, tabular, p50, against its parts",
-    "≤ 2",
-    place,
-    tabularBody,
-    run,
-    200,
-  );
+  const subject = { model: "tabular", body: tabularBody, requests: 200 } as const;
+  return againstParts(single("tabular"), "≤ 2", subject, run);
 }
 
-async function pictures(): Promise<readonly BenchRow[]> {
-  const session = await ort.InferenceSession.create(join(root, "models/zoo/product-id/model.onnx"), oneThread);
+/** 64 × 64 pixels through the small network: a picture whose journey is not hidden behind its model. */
+async function smallPictures(): Promise<readonly BenchRow[]> {
+  const alone = await pixelsAlone(cnnModel(), cnn.side);
+  const subject = { model: "cnn", body: pictureBody(cnnInput, cnn.task), requests: 200 } as const;
+  return [
+    await againstParts(single("picture (64 × 64, small CNN)"), "≤ 1.4", subject, alone(1)),
+    await throughput(
+      "pixels 64 × 64 through the small CNN, against the model alone at batch 8",
+      { ...subject, requests: 4000, inFlight: 64 },
+      alone(8),
+    ),
+  ];
+}
+
+async function shippedPictures(): Promise<readonly BenchRow[]> {
+  const alone = await pixelsAlone(join(root, "models/zoo/product-id/model.onnx"), 128);
   const pixels = new Uint8Array(176 * 176 * 3).map((_, i) => (i * 7) % 251);
   const jpeg = await sharp(pixels, { raw: { width: 176, height: 176, channels: 3 } })
     .resize(224, 224)
     .jpeg({ quality: 85 })
     .toBuffer();
-  const run = (rows: number) => (): Promise<unknown> =>
-    session.run({ pixels: new ort.Tensor("uint8", new Uint8Array(rows * 128 * 128 * 3), [rows, 128, 128, 3]) });
+  const model = "pictures" as const;
   const body = {
     pixels: pictureBody({ kind: "pixels", width: 176, height: 176, channels: 3, data: pixels }),
     jpeg: pictureBody({ kind: "image", encoding: "jpeg", data: jpeg }),
   };
   const decode = async (): Promise<unknown> => sharp(jpeg).raw().toBuffer();
-  const place = (): ReturnType<typeof benchPlace> => benchPlace("pictures", ["bench"]);
-  const single = "one client, one in flight, picture (shipped model), p50, against its parts";
   return [
-    await againstParts(single, "≤ 1.4", await place(), body.pixels, run(1), 40),
-    await throughput("pixels through the shipped model, against the model alone at batch 8", body.pixels, run(8)),
+    await againstParts(
+      single("picture (176 × 176, shipped model)"),
+      "≤ 1.4",
+      { model, body: body.pixels, requests: 40 },
+      alone(1),
+    ),
+    await throughput(
+      "pixels 176 × 176 through the shipped model, against the model alone at batch 8",
+      { model, body: body.pixels, requests: 160, inFlight: 32 },
+      alone(8),
+    ),
     await throughput(
       "JPEG 224 × 224 through the shipped model, against decoding and the model",
-      body.jpeg,
+      { model, body: body.jpeg, requests: 160, inFlight: 32 },
       async () => {
         for (let i = 0; i < 8; i += 1) await decode();
-        await run(8)();
+        await alone(8)();
       },
     ),
   ];
 }
 
-type Place = Awaited<ReturnType<typeof benchPlace>>;
+/** What is sent, to which model, how often in one turn. */
+interface Subject {
+  readonly model: BenchModel;
+  readonly body: LoadShape["body"];
+  readonly requests: number;
+}
 
 /** p50 through the agent against p50 of an echo and of a commit and of `session.run`, added up. */
 async function againstParts(
   name: string,
   target: string,
-  place: Place,
-  body: LoadShape["body"],
+  { model, body, requests }: Subject,
   sessionRun: () => Promise<unknown>,
-  requests: number,
 ): Promise<BenchRow> {
+  const place = await benchPlace(model, ["bench"]);
   const agent = await startBenchAgent(place);
   const echo = await startEcho();
   const [device] = place.targets(agent.mqttPort);
@@ -105,15 +120,15 @@ async function againstParts(
 
 async function throughput(
   name: string,
-  body: LoadShape["body"],
+  { model, body, requests, inFlight }: Subject & { readonly inFlight: number },
   batchOfEight: () => Promise<unknown>,
 ): Promise<BenchRow> {
-  const place = await benchPlace("pictures", ["bench"]);
+  const place = await benchPlace(model, ["bench"]);
   const agent = await startBenchAgent(place);
   const [device] = place.targets(agent.mqttPort);
   if (!device) throw new Error("a device is needed");
   const load = await MqttLoad.open(device, 1);
-  const shape = { inFlight: 32, requests: 160, body };
+  const shape = { inFlight, requests, body };
   await load.run(shape);
   const turns: { ours: number; alone: number }[] = [];
   for (let turn = 0; turn < 5; turn += 1) {
@@ -143,14 +158,4 @@ async function committer(
     },
     close: () => void database.close(),
   };
-}
-
-async function timesOf(count: number, work: () => Promise<unknown>): Promise<number[]> {
-  const times: number[] = [];
-  for (let i = 0; i < count; i += 1) {
-    const startMs = performance.now();
-    await work();
-    times.push(performance.now() - startMs);
-  }
-  return times;
 }
