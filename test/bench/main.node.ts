@@ -5,6 +5,7 @@ import { gateRows } from "./gate-rows.ts";
 import { idleRows } from "./idle-rows.ts";
 import { latencyRows } from "./latency-rows.ts";
 import { mqttRows } from "./mqtt-rows.ts";
+import { peerRows } from "./peer-rows.ts";
 import { slowDiskRows } from "./slow-disk-rows.ts";
 
 /**
@@ -15,6 +16,7 @@ const groups: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   latency: latencyRows,
   mqtt: mqttRows,
   daemon: daemonRows,
+  peers: peerRows,
   idle: idleRows,
   "slow-disk": slowDiskRows,
 };
