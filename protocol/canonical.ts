@@ -1,8 +1,7 @@
 import { type DecisionRequest } from "./decision.ts";
+import { encodedText } from "./encoded-text.ts";
 import { inputData } from "./input.ts";
 import { type Hasher } from "./ports.ts";
-
-const encoder = new TextEncoder();
 
 /**
  * Canonical JSON (RFC 8785): keys sorted by UTF-16 code unit, no white space, numbers as ECMAScript writes them.
@@ -12,12 +11,15 @@ export function canonicalJson(value: unknown): string {
   if (Number.isSafeInteger(value)) return String(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  const record = value as Readonly<Record<string, unknown>>;
+  return canonicalMembers(value as Readonly<Record<string, unknown>>, null);
+}
+
+/** Every request passes here, so its members are joined without lists in between, and what is left out is not copied. */
+function canonicalMembers(record: Readonly<Record<string, unknown>>, leftOut: string | null): string {
   let text = "{";
-  // Every request passes here, so its members are joined without lists in between.
   for (const key of Object.keys(record).sort()) {
     const member = record[key];
-    if (member === undefined) continue;
+    if (member === undefined || key === leftOut) continue;
     text += `${text.length > 1 ? "," : ""}${JSON.stringify(key)}:${canonicalJson(member)}`;
   }
   return `${text}}`;
@@ -29,8 +31,15 @@ export function canonicalJson(value: unknown): string {
  * may send again later, by another road, and gets the same answer.
  */
 export function bodyDigest(hasher: Hasher, request: DecisionRequest): Uint8Array {
-  const { v, id, task, input, context } = request;
-  const data = inputData(input);
-  const header = canonicalJson({ v, id, task, input: { ...input, data: undefined }, context: context ?? {} });
-  return hasher.sha256(encoder.encode(`${header}\0`), data ?? new Uint8Array(0));
+  const data = inputData(request.input);
+  return hasher.sha256(encodedText(`${canonicalHeader(request)}\0`), data ?? noBytes);
 }
+
+/** `canonicalJson` of the header; its own keys stand here in their order, which a property holds against the long way. */
+export function canonicalHeader({ v, id, task, input, context }: DecisionRequest): string {
+  const inputText = canonicalMembers(input, "data");
+  const contextText = context === undefined ? "{}" : canonicalMembers(context, null);
+  return `{"context":${contextText},"id":${JSON.stringify(id)},"input":${inputText},"task":${JSON.stringify(task)},"v":${v}}`;
+}
+
+const noBytes = new Uint8Array(0);

@@ -15,7 +15,7 @@ import { idPattern } from "./ids.ts";
 import { firstNotFinite } from "./input.ts";
 import { jsonFault } from "./json-guard.ts";
 import { limits } from "./limits.ts";
-import { msgpackFault } from "./msgpack-guard.ts";
+import { readMsgpack } from "./msgpack-reader.ts";
 import { isPlainRequest } from "./request-shape.ts";
 
 /** JSON and MessagePack, told apart by the first byte; bytes are base64 in JSON and raw in MessagePack. */
@@ -23,7 +23,7 @@ import { isPlainRequest } from "./request-shape.ts";
 export type Encoding = "json" | "msgpack";
 
 // Plain maps: a peer in another language has never heard of msgpackr's records.
-const packr = new Packr({ useRecords: false, int64AsType: "number" });
+const packr = new Packr({ useRecords: false });
 const textDecoder = new TextDecoder("utf-8", { fatal: true });
 const textEncoder = new TextEncoder();
 
@@ -59,9 +59,8 @@ function decodeJson(bytes: Uint8Array): ReturnType<typeof decodeMessage> {
 }
 
 function decodeMsgpack(bytes: Uint8Array): ReturnType<typeof decodeMessage> {
-  const fault = msgpackFault(bytes);
-  if (fault !== null) return refused(fault.code, fault.message);
-  return ok({ value: packr.unpack(bytes) as unknown, encoding: "msgpack" });
+  const read = readMsgpack(bytes);
+  return read.ok ? ok({ value: read.value, encoding: "msgpack" }) : refused(read.code, read.message);
 }
 
 export function encodeMessage(value: unknown, encoding: Encoding): Uint8Array {

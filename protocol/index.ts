@@ -40,6 +40,7 @@ export {
   type Reason,
   type Verdict,
 } from "./decision.ts";
+export { encodedText } from "./encoded-text.ts";
 export {
   errorCatalogue,
   HoldpointError,
