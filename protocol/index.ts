@@ -53,6 +53,35 @@ export {
   type Retry,
 } from "./errors.ts";
 export { digestText, fromHex, toHex, universalHasher } from "./hash.ts";
+export {
+  blobReplySchema,
+  caseBriefSchema,
+  configBundleSchema,
+  enrolReplySchema,
+  enrolRequestSchema,
+  feedItemSchema,
+  feedReplySchema,
+  heartbeatReplySchema,
+  heartbeatSchema,
+  hubLimits,
+  ingestReplySchema,
+  ingestRequestSchema,
+  outboxBodies,
+  type BlobReply,
+  type CaseBrief,
+  type ConfigBundle,
+  type EnrolReply,
+  type EnrolRequest,
+  type FeedItem,
+  type FeedReply,
+  type Heartbeat,
+  type HeartbeatReply,
+  type IngestItem,
+  type IngestReply,
+  type IngestRequest,
+  type PictureReference,
+  type TaskCounts,
+} from "./hub.ts";
 export { idPattern, namePattern, newId, reservedDeviceNames } from "./ids.ts";
 export {
   dtypes,
@@ -104,3 +133,12 @@ export {
   type Reply,
   type Route,
 } from "./http.ts";
+export {
+  checkSignature,
+  readSignature,
+  signatureHeaders,
+  type ReadSignature,
+  type SignatureFacts,
+  type SignatureHeaders,
+  type SignedRequest,
+} from "./request-signature.ts";

@@ -1,0 +1,158 @@
+import { type z } from "zod";
+import {
+  checkMessage,
+  decodeMessage,
+  HoldpointError,
+  jsonReply,
+  type Exchange,
+  type Reply,
+  type Route,
+} from "../../../protocol/index.ts";
+import { checkChange, checkOrigin } from "../../review/guards.ts";
+import { type AgentCaller, type Caller, type PersonCaller } from "./caller.ts";
+import { type HubRoute } from "./hub-route.ts";
+
+/**
+ * Every call to the hub passes here, so that no handler can forget it: who calls, whether they may, where the call comes
+ * from, how large it is, what shape it has, and whether it is a repeat.
+ */
+export interface GatewayOptions {
+  readonly doors: Doors;
+  readonly repeats: Repeats;
+  /** Names under which this hub may be called. */
+  readonly isOwnHost: (host: string) => boolean;
+  /** Bodies of routes that say nothing else. */
+  readonly bodyBytesMax: number;
+}
+
+/** Who stands behind a call. */
+export interface Doors {
+  /** The enrolled agent that signed the call. Throws HP_UNAUTHORIZED, HP_CLOCK, HP_REVOKED. */
+  agent(exchange: Exchange, body: Uint8Array): Promise<AgentCaller>;
+  /**
+   * The person of the session cookie or the program of the API token; null where there is neither. `isBrowser` says that
+   * the browser brought the proof by itself, so that another site may be behind the call.
+   * Throws HP_UNAUTHORIZED (ended, forged), HP_RATE.
+   */
+  person(exchange: Exchange): Promise<{ readonly caller: PersonCaller; readonly isBrowser: boolean } | null>;
+}
+
+/** Answers a repeated call with what the first one was answered (Idempotency-Key). */
+export interface Repeats {
+  /** Throws HP_CONFLICT where the key was used for another call, HP_BUSY while the first one still runs. */
+  run(repeat: Repeat, work: () => Promise<Reply>): Promise<Reply>;
+}
+
+export interface Repeat {
+  readonly caller: string;
+  readonly operation: string;
+  readonly key: string;
+  /** Path, query and body of the call. */
+  readonly content: readonly Uint8Array[];
+}
+
+const nothing = new Uint8Array(0);
+const keyPattern = /^[\x21-\x7e]{1,128}$/;
+
+export function gatewayRoutes(routes: readonly HubRoute[], options: GatewayOptions): readonly Route[] {
+  return routes.map((route) => ({
+    method: route.method,
+    path: route.path,
+    handle: (exchange) => handle(route, exchange, options),
+  }));
+}
+
+async function handle(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Response | Reply> {
+  const bytes = await bodyOf(route, exchange, options);
+  const caller = await callerOf(route, exchange, bytes, options);
+  const call = {
+    caller,
+    params: exchange.params,
+    query: route.query ? checked(Object.fromEntries(exchange.query), route.query) : {},
+    body: contentOf(route, bytes),
+    exchange,
+  };
+  const work = async (): Promise<Response | Reply> => answerOf(route, await route.handle(call));
+  const key = exchange.header("idempotency-key");
+  if (key === null || caller === null || caller.kind === "agent" || route.method === "GET" || route.idempotent) {
+    return work();
+  }
+  if (!keyPattern.test(key)) throw new HoldpointError("HP_SCHEMA", "Idempotency-Key: at most 128 visible characters");
+  const path = new TextEncoder().encode(exchange.request.url);
+  const repeat = { caller: caller.id, operation: route.operation.id, key, content: [path, bytes] };
+  return options.repeats.run(repeat, async () => {
+    const answer = await work();
+    return answer instanceof Response ? wholeReply(answer) : answer;
+  });
+}
+
+async function bodyOf(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Uint8Array> {
+  // A signed call is read whole in any case: its signature covers the body.
+  if (route.body === undefined && route.access !== "agent") return nothing;
+  const bytesMax = route.bodyBytesMax ?? options.bodyBytesMax;
+  const tooLarge = (): HoldpointError =>
+    new HoldpointError("HP_TOO_LARGE", `the body has more than ${bytesMax} bytes`, {
+      hint: "Send less at once; docs/limits.md lists every limit.",
+    });
+  if (Number(exchange.header("content-length") ?? 0) > bytesMax) throw tooLarge();
+  const bytes = await exchange.body();
+  if (bytes.byteLength > bytesMax) throw tooLarge();
+  return bytes;
+}
+
+async function callerOf(
+  route: HubRoute,
+  exchange: Exchange,
+  body: Uint8Array,
+  options: GatewayOptions,
+): Promise<Caller | null> {
+  if (route.access === "agent") return options.doors.agent(exchange, body);
+  const found = await options.doors.person(exchange);
+  if (found?.isBrowser ?? true) guard(route, exchange, options);
+  if (route.access === "public") return found?.caller ?? null;
+  if (!found)
+    throw new HoldpointError("HP_UNAUTHORIZED", "nobody is signed in", { hint: "Sign in, or send an API token." });
+  if (!found.caller.permissions.has(route.access)) {
+    throw new HoldpointError("HP_FORBIDDEN", `this needs the permission ${route.access}`, {
+      hint: "Ask an admin of this hub for a role that has it.",
+    });
+  }
+  return found.caller;
+}
+
+/** Where a browser may bring proof that its user did not mean to give: another site must not be behind the call. */
+function guard(route: HubRoute, exchange: Exchange, { isOwnHost }: GatewayOptions): void {
+  const isFromBrowser = exchange.header("origin") !== null || exchange.header("sec-fetch-site") !== null;
+  if (exchange.header("cookie") === null && !isFromBrowser) return;
+  if (route.method === "GET") checkOrigin(exchange.request, isOwnHost);
+  else checkChange(exchange.request, isOwnHost);
+}
+
+function contentOf(route: HubRoute, bytes: Uint8Array): unknown {
+  if (route.body === undefined) return undefined;
+  if (route.body === "bytes") return bytes;
+  const decoded = decodeMessage(bytes);
+  if (!decoded.ok) throw decoded.error;
+  return checked(decoded.value.value, route.body);
+}
+
+function checked(value: unknown, schema: z.ZodType): unknown {
+  const result = checkMessage(value, schema);
+  if (!result.ok) throw result.error;
+  return result.value;
+}
+
+const privateHeaders = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+
+function answerOf(route: HubRoute, result: unknown): Response | Reply {
+  if (result instanceof Response) return result;
+  // A handler that makes its own kind of answer makes it whole; everything else is JSON.
+  if ("contentType" in route.reply) return result as Reply;
+  if (result === undefined) return { status: 204, headers: privateHeaders, body: "" };
+  return jsonReply(result, 200, privateHeaders);
+}
+
+async function wholeReply(response: Response): Promise<Reply> {
+  const body = new Uint8Array(await response.arrayBuffer());
+  return { status: response.status, headers: Object.fromEntries(response.headers), body };
+}

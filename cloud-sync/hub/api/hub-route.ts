@@ -1,0 +1,81 @@
+import { type z } from "zod";
+import { type Exchange, type Reply, type Route } from "../../../protocol/index.ts";
+import { type AgentCaller, type Permission, type PersonCaller } from "./caller.ts";
+
+/**
+ * A route of the hub as data. Method, path, who may call it and the schemas of what goes in and out are written once:
+ * the gateway enforces them and the OpenAPI document is made of them, so that neither can drift from the other.
+ */
+export interface HubRoute {
+  readonly method: Route["method"];
+  /** Path with parameters: `/v1/cases/:id`. */
+  readonly path: string;
+  readonly operation: {
+    /** camelCase, unique: the name of the operation in OpenAPI. */
+    readonly id: string;
+    /** One sentence without a full stop. */
+    readonly summary: string;
+    readonly tag: string;
+  };
+  /** `public`: anybody. `agent`: a signed request of an enrolled agent. Else the permission that a person needs. */
+  readonly access: "public" | "agent" | Permission;
+  readonly query?: z.ZodType;
+  /** Schema of the JSON body. Without it the body is not read; `bytes` reads it as it is. */
+  readonly body?: z.ZodType | "bytes";
+  /** Largest body that is read, where it is another than the gateway's. HP_TOO_LARGE above it. */
+  readonly bodyBytesMax?: number;
+  /** Schema of the JSON answer, or the content type of one that the handler makes itself. */
+  readonly reply: z.ZodType | { readonly contentType: string };
+  /** A GET that changes nothing needs no Idempotency-Key; other methods of people and programs honour one. */
+  readonly idempotent?: boolean;
+  handle(call: HubCall): Promise<unknown>;
+}
+
+export interface HubCall {
+  /** Null on public routes that nobody is signed in to. */
+  readonly caller: PersonCaller | AgentCaller | null;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly exchange: Exchange;
+}
+
+interface Typed<Q extends z.ZodType, B extends z.ZodType, C> {
+  readonly caller: C;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: z.output<Q>;
+  readonly body: z.output<B>;
+  readonly exchange: Exchange;
+}
+
+type Shared = Pick<HubRoute, "method" | "path" | "operation" | "bodyBytesMax" | "idempotent">;
+type Answer<R> = R extends z.ZodType ? z.input<R> | Response : Response | Reply;
+
+interface Spec<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"], C> extends Shared {
+  readonly query?: Q;
+  readonly body?: B;
+  readonly reply: R;
+  readonly handle: (call: Typed<Q, B, C>) => Promise<Answer<R>>;
+}
+
+/** A route for people (and programs) with that permission; the handler gets what the schemas promise. */
+export function personRoute<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"]>(
+  access: Permission,
+  spec: Spec<Q, B, R, PersonCaller>,
+): HubRoute {
+  return { ...spec, access };
+}
+
+/** A route for enrolled agents: the request is signed, the body is JSON of that schema. */
+export function agentRoute<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"]>(
+  spec: Spec<Q, B, R, AgentCaller>,
+): HubRoute {
+  return { ...spec, access: "agent" } as unknown as HubRoute;
+}
+
+/** A route that anybody may call. */
+export function publicRoute<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"]>(
+  spec: Spec<Q, B, R, PersonCaller | null>,
+): HubRoute {
+  return { ...spec, access: "public" } as unknown as HubRoute;
+}

@@ -1,0 +1,24 @@
+import { type Kysely } from "kysely";
+import { type Migration } from "kysely/migration";
+import { fleetMigrations } from "../fleet/fleet-migrations.ts";
+
+/**
+ * The hub's schema, step by step; Kysely's migrator runs what is missing, in the order of the names, one process at a
+ * time. A step that a release has shipped is never changed.
+ */
+export type HubMigrations = Readonly<Record<string, Migration>>;
+
+const instanceMigrations: HubMigrations = {
+  "01-instance": {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable("hub_instance")
+        .addColumn("one", "integer", (column) => column.primaryKey())
+        .addColumn("hub_id", "text", (column) => column.notNull())
+        .addColumn("created_ms", "bigint", (column) => column.notNull())
+        .execute();
+    },
+  },
+};
+
+export const hubMigrations: HubMigrations = { ...instanceMigrations, ...fleetMigrations };

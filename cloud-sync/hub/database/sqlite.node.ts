@@ -1,0 +1,92 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Kysely, SqliteDialect } from "kysely";
+import { HoldpointError } from "../../../protocol/index.ts";
+import {
+  openDatabase,
+  sqliteCode,
+  sqliteFault,
+  type Database as SqliteFile,
+} from "../../../protocol/platform/sqlite.node.ts";
+import { type HubNews } from "./database.ts";
+import { type Backend } from "./backend.ts";
+import { type HubTables } from "./tables.ts";
+
+/** SQLite in the hub's data directory: one process, one connection, nothing to install. */
+export async function openSqlite(options: { readonly url: string }): Promise<Backend> {
+  const dir = options.url;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const lock = await takeLock(dir);
+  try {
+    const file = await openDatabase(join(dir, "hub.db"), { walPagesMax: 4096 });
+    file.pragma("cache_size = -65536");
+    return backendOf(file, lock);
+  } catch (cause) {
+    lock.close();
+    throw errorOf(cause) ?? cause;
+  }
+}
+
+/** An exclusive transaction that stays open: the system takes it back however the process ends. Errors: HP_LOCKED. */
+async function takeLock(dir: string): Promise<SqliteFile> {
+  const lock = await openDatabase(join(dir, "hub.lock"), { journalMode: "delete", busyTimeoutMs: 0 }).catch(
+    (cause: unknown) => {
+      throw lockedError(dir, cause);
+    },
+  );
+  try {
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (cause) {
+    lock.close();
+    throw lockedError(dir, cause);
+  }
+}
+
+function lockedError(dir: string, cause: unknown): unknown {
+  if (sqliteFault(cause) !== "locked") return cause;
+  return new HoldpointError("HP_LOCKED", `another hub uses ${dir}`, {
+    hint: "Stop it, choose another --data, or share a PostgreSQL with --database.",
+    cause,
+  });
+}
+
+function backendOf(file: SqliteFile, lock: SqliteFile): Backend {
+  const listeners = new Set<(news: HubNews) => void>();
+  const db = new Kysely<HubTables>({ dialect: new SqliteDialect({ database: file }) });
+  return {
+    kind: "sqlite",
+    db,
+    errorOf,
+    mayRetry: () => false,
+    publish: () => Promise.resolve(),
+    published: (news) => {
+      for (const item of news) for (const listener of listeners) listener(item);
+    },
+    onNews: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: async () => {
+      listeners.clear();
+      await db.destroy();
+      lock.close();
+    },
+  };
+}
+
+function errorOf(cause: unknown): HoldpointError | null {
+  if (cause instanceof HoldpointError) return cause;
+  const fault = sqliteFault(cause);
+  // A constraint that was broken is the caller's to know; it says what already exists.
+  if (sqliteCode(cause) === null || fault === "constraint") return null;
+  const message = `the hub's database failed: ${cause instanceof Error ? cause.message : String(cause)}`;
+  if (fault === "full") {
+    return new HoldpointError("HP_DISK_FULL", message, {
+      hint: "Free space on the hub's disk.",
+      retryAfterMs: 5000,
+      cause,
+    });
+  }
+  return new HoldpointError("HP_DATABASE", message, { retryAfterMs: 1000, cause });
+}

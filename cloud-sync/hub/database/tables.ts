@@ -1,0 +1,17 @@
+import { type FleetTables } from "../fleet/fleet-tables.ts";
+
+/**
+ * Every table of the hub, by room. Columns have the same meaning on SQLite and PostgreSQL: texts, whole numbers (times
+ * are wall-clock milliseconds, truths 0 or 1), bytes. JSON is text, so that it is the same characters when read again.
+ */
+export interface HubTables extends InstanceTables, FleetTables {}
+
+interface InstanceTables {
+  /** One row: which hub this database belongs to. */
+  readonly hub_instance: {
+    readonly one: number;
+    /** Name of this hub in cursors and signatures; a restored copy keeps it. */
+    readonly hub_id: string;
+    readonly created_ms: number;
+  };
+}

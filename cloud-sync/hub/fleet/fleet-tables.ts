@@ -1,0 +1,45 @@
+/** Tables of the fleet: which agents there are, what they last said, and what was made ready for them to enrol. */
+export interface FleetTables {
+  readonly agents: {
+    readonly agent_id: string;
+    readonly store: string;
+    readonly name: string;
+    /** Ed25519, raw 32 bytes in base64url. */
+    readonly public_key: string;
+    readonly state: "active" | "revoked";
+    readonly enrolled_ms: number;
+    readonly seen_ms: number | null;
+    readonly boot_id: string | null;
+    readonly software: string | null;
+    /** The last heartbeat as it came (JSON), or null. */
+    readonly heartbeat: string | null;
+    /** Last number given out in this agent's feed, and the newest that it has said to have. */
+    readonly feed_seq: number;
+    readonly feed_taken: number;
+    readonly config_version: number;
+  };
+  readonly enrol_tokens: {
+    /** SHA-256 of the token, hexadecimal: the token itself is shown once and kept nowhere. */
+    readonly token_hash: string;
+    readonly store: string;
+    readonly agent_name: string;
+    readonly expires_ms: number;
+    readonly used_ms: number | null;
+    readonly used_by: string | null;
+    readonly made_by: string;
+  };
+  /** What each journal of an agent has sent: rows up to `watermark` are durable here. */
+  readonly ingest_streams: {
+    readonly agent_id: string;
+    readonly epoch: string;
+    readonly watermark: number;
+    readonly last_seq: number;
+  };
+  readonly feed_items: {
+    readonly agent_id: string;
+    readonly seq: number;
+    readonly kind: "review" | "erase" | "config";
+    readonly body: string;
+    readonly made_ms: number;
+  };
+}
