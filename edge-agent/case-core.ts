@@ -116,7 +116,8 @@ export class CaseCore {
   }
 
   #keepClock(decision: Decision): void {
-    const policy = this.pipeline.policy(decision.task);
+    // As the journal keeps it: of the config that ruled, not of one that came into force meanwhile.
+    const policy = this.pipeline.policyOf(decision);
     if (isFinal(decision)) this.#clocks.stop(decision.id);
     else {
       const patienceMs = policy?.reviewWithinMs ?? 0;

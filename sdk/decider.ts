@@ -237,7 +237,7 @@ class Embedded implements EmbeddedDecider<boolean> {
   #escalate(decision: Decision, request: DecisionRequest, leftMs?: number): void {
     if (this.#closing !== null) return;
     const { engine, pipeline, timers, clock, random, logger } = this.#parts;
-    const patienceMs = leftMs ?? pipeline.policy(decision.task)?.reviewWithinMs ?? 0;
+    const patienceMs = leftMs ?? pipeline.policyOf(decision)?.reviewWithinMs ?? 0;
     const expire = (): void => {
       engine.expire(decision.id).catch((cause: unknown) => logger.error("expiry_failed", { id: decision.id, cause }));
     };

@@ -228,7 +228,7 @@ export class Engine<Origin extends object> {
     const { pipeline, reviewer, storage } = this.#options;
     const decided = pipeline.rule(request, found, { reviewer: reviewer(), storage: storage() });
     const { decision, trace, audit } = decided;
-    const reviewWithinMs = isFinal(decision) ? null : (pipeline.policy(decision.task)?.reviewWithinMs ?? null);
+    const reviewWithinMs = isFinal(decision) ? null : (pipeline.policyOf(decision)?.reviewWithinMs ?? null);
     return { decision, trace, audit, reviewWithinMs, decided };
   }
 

@@ -1,6 +1,13 @@
 import { type EffectiveConfig, type TaskPolicy } from "../config/index.ts";
 import { type ModelHost, type PredictionResult, type RunningModel } from "../models/index.ts";
-import { type Clock, type DecisionRequest, type Hasher, type Reason, type Timers } from "../protocol/index.ts";
+import {
+  type Clock,
+  type Decision,
+  type DecisionRequest,
+  type Hasher,
+  type Reason,
+  type Timers,
+} from "../protocol/index.ts";
 import { coinOf } from "./audit.ts";
 import { fullBudget, refilled, spent, type Budget } from "./budget.ts";
 import { decide, type Decided } from "./decide.ts";
@@ -15,6 +22,8 @@ export interface Pipeline {
   /** True if the config has the task. */
   knows(task: string): boolean;
   policy(task: string): TaskPolicy | null;
+  /** The task's policy in the config that the decision was made under, while that may still be; else in the newest. */
+  policyOf(decision: Decision): TaskPolicy | null;
   config(): EffectiveConfig;
   /** Asks the model. Never rejects. May run while the request is being made durable. */
   find(request: DecisionRequest): Promise<Found>;
@@ -89,6 +98,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   return {
     knows: (task) => Object.hasOwn(newest().tasks, task),
     policy: (task) => taskPolicy(newest(), task),
+    policyOf: ({ task, config }) => {
+      const own = generations.find((generation) => generation.config.digest === config.digest);
+      return taskPolicy(own?.config ?? newest(), task);
+    },
     config: newest,
     find: (request) => find(request, options, taskPolicy(newest(), request.task)),
     rule: (request, found, situation) => {
