@@ -38,7 +38,7 @@ export interface AgentServiceOptions {
 
 type Refused = Extract<Taken, { kind: "refused" }>;
 
-/** Who asked lately: a wait right after a request asks no database whose case it is. */
+/** Who asked lately over HTTP: a wait right after a request asks no database whose case it is. */
 const ownersMax = 16_384;
 
 /** The core as the doors see it: bytes in, durable facts out. */
@@ -59,7 +59,8 @@ class CoreService implements AgentService {
     this.status = options.status;
     options.engine.onRevision((decision, origin) => {
       options.metrics.decided(decision);
-      void this.#tell(decision, origin);
+      if (origin) this.#tell(decision, origin);
+      else void this.#tellLate(decision);
     });
   }
 
@@ -73,7 +74,7 @@ class CoreService implements AgentService {
       if (submission.kind === "conflict") {
         throw new HoldpointError("HP_CONFLICT", `the id ${request.id} was used for another request`);
       }
-      this.#owners.set(request.id, device);
+      if (transport === "http") this.#owners.set(request.id, device);
       if (!submission.known) this.#rememberEvent(device, request);
       return { ...submission, id: request.id };
     } catch (cause) {
@@ -128,10 +129,13 @@ class CoreService implements AgentService {
     });
   }
 
-  async #tell(decision: Decision, origin: CaseOrigin | null): Promise<void> {
-    const known = origin ?? (await this.#options.journal.find(decision.id).catch(() => null));
-    if (!known) return;
-    const { device, encoding, transport } = known;
+  /** A revision that did not come with its request: the journal knows whose case it is. */
+  async #tellLate(decision: Decision): Promise<void> {
+    const known = await this.#options.journal.find(decision.id).catch(() => null);
+    if (known) this.#tell(decision, known);
+  }
+
+  #tell(decision: Decision, { device, encoding, transport }: CaseOrigin): void {
     for (const listener of this.#listeners) listener({ device, decision, encoding, transport });
   }
 

@@ -116,18 +116,36 @@ function latencyHistogram(registry: Registry): (task: string, seconds: number) =
   };
 }
 
-/** Counts by label values. */
+interface Counted {
+  count: number;
+  readonly below: Map<string, Counted>;
+}
+
+/** Counts by label values: a map for each label, because joining the values to a key costs more than looking them up. */
 class Tally {
-  readonly #counts = new Map<string, number>();
+  readonly #root: Counted = { count: 0, below: new Map() };
 
   add(...values: readonly string[]): void {
-    const key = values.join("\n");
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+    let at = this.#root;
+    for (const value of values) {
+      let next = at.below.get(value);
+      if (next === undefined) at.below.set(value, (next = { count: 0, below: new Map() }));
+      at = next;
+    }
+    at.count += 1;
   }
 
-  *entries(): Iterable<{ readonly values: readonly string[]; readonly count: number }> {
-    for (const [key, count] of this.#counts) yield { values: key.split("\n"), count };
+  entries(): Iterable<{ readonly values: readonly string[]; readonly count: number }> {
+    return countsIn(this.#root, []);
   }
+}
+
+function* countsIn(
+  { count, below }: Counted,
+  values: readonly string[],
+): Iterable<{ readonly values: readonly string[]; readonly count: number }> {
+  if (count > 0) yield { values, count };
+  for (const [value, counted] of below) yield* countsIn(counted, [...values, value]);
 }
 
 function tallied(registry: Registry, name: string, help: string, labelNames: readonly string[], tally: Tally): void {

@@ -58,7 +58,11 @@ export type RevisionListener<Origin> = (decision: Decision, origin: Origin | nul
 /** What a refused device is told to wait: long enough to drain a batch, short enough not to be noticed. */
 const busyRetryMs = 250;
 const drainingRetryMs = 2000;
-const recentMax = 4096;
+/**
+ * More than one commit can tell at once. What is kept outlives the collector's young generation, which is copied then:
+ * four times as many cost 5 µs a decision.
+ */
+const recentMax = 1024;
 /** A model that runs longer is not waited for: the request is made durable while it looks. */
 const quickMsMax = 3;
 const writeRetryMs = 50;

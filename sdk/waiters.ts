@@ -68,7 +68,9 @@ export class Waiters {
   }
 
   tell(decision: Decision): void {
-    for (const waiter of [...(this.#byId.get(decision.id) ?? [])]) {
+    const waiters = this.#byId.get(decision.id);
+    if (waiters === undefined) return;
+    for (const waiter of [...waiters]) {
       if (answers(decision, waiter.until)) waiter.settle(decision);
     }
   }

@@ -31,6 +31,8 @@ export class DeliveryWindow {
   readonly #keys = new Set<string>();
   /** Acknowledged, and perhaps still listed by the journal: key → fetches begun by then. */
   readonly #acknowledged = new Map<string, number>();
+  /** Goes forward only: a new look for the oldest key would walk over the holes that the keys before it left. */
+  readonly #oldestAcknowledged = this.#acknowledged.keys();
   /** Sent in an earlier connection of the same session: sent again under the same packet id (MQTT-4.4.0-1). */
   readonly #resumed = new Map<string, number>();
   #nextPacketId = 1;
@@ -211,7 +213,7 @@ export class DeliveryWindow {
   #remember(key: string): void {
     this.#acknowledged.set(key, this.#fetches);
     if (this.#behind || this.#acknowledged.size <= rememberedMax) return;
-    const oldest = this.#acknowledged.keys().next().value;
+    const oldest = this.#oldestAcknowledged.next().value;
     if (oldest !== undefined) this.#acknowledged.delete(oldest);
   }
 }

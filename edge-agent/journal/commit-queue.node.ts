@@ -31,6 +31,12 @@ const queuedOpsMax = 16_384;
 const queuedBytesMax = 64 * 1024 * 1024;
 const busyRetryMs = 200;
 
+/**
+ * What no device waits for. While an admission is held back these wait with it: a device takes its decision and asks for
+ * the next one at once, and a commit for the first would stand in the way of the second's.
+ */
+const patientOps: ReadonlySet<Op[0]> = new Set(["delivered"]);
+
 /** What an admission brings beside its texts and numbers. */
 export interface AdmissionParts {
   readonly digest: Uint8Array;
@@ -64,6 +70,7 @@ export class CommitQueue {
   readonly #onCommit: (reply: BatchReply) => void;
   #waiting: Waiting[] = [];
   #held: Waiting[] = [];
+  #patient: Waiting[] = [];
   #holdTimer: Cancel | null = null;
   #waitingBytes = 0;
   readonly #posted: (readonly Waiting[])[] = [];
@@ -82,7 +89,7 @@ export class CommitQueue {
   push<T>(op: Op, read: (result: Exclude<OpResult, OpFailure>) => T, parts: AdmissionParts | null = null): Promise<T> {
     if (this.#refuse !== null) return Promise.reject(this.#refuse);
     const bytes = parts?.data?.byteLength ?? 0;
-    const queued = this.#waiting.length + this.#held.length;
+    const queued = this.#waiting.length + this.#held.length + this.#patient.length;
     const full = queued >= queuedOpsMax || this.#waitingBytes + bytes > queuedBytesMax;
     if (full && queued > 0) {
       const error = new HoldpointError("HP_BUSY", `${queued} operations wait for the journal`, {
@@ -97,8 +104,8 @@ export class CommitQueue {
       };
       const item: Waiting = { op, parts, due: false, heldSinceMs: null, resolve: settle, reject };
       const soon = parts?.decidedSoon ?? null;
-      if (soon === null) this.#waiting.push(item);
-      else this.#hold(item, soon);
+      if (soon !== null) this.#hold(item, soon);
+      else (patientOps.has(op[0]) ? this.#patient : this.#waiting).push(item);
       this.#schedule();
     });
   }
@@ -140,6 +147,7 @@ export class CommitQueue {
     setImmediate(() => {
       this.#scheduled = false;
       this.#release();
+      if (this.#waiting.length > 0 || this.#held.length === 0) this.#waiting.push(...this.#patient.splice(0));
       while (this.#waiting.length > 0 && this.#mayPost()) this.#post();
     });
   }
@@ -188,7 +196,7 @@ export class CommitQueue {
       if (isFailure(result)) item.reject(errorOf(result));
       else item.resolve(result);
     }
-    if (this.#waiting.length + this.#held.length > 0) this.#schedule();
+    if (this.#waiting.length + this.#held.length + this.#patient.length > 0) this.#schedule();
   }
 
   /** Rejects whatever comes; with `now` also what waits. */
@@ -196,10 +204,10 @@ export class CommitQueue {
     this.#refuse = error;
     if (!now) {
       // What is held back goes ahead of the order to stop.
-      this.#waiting.unshift(...this.#held.splice(0));
+      this.#waiting.unshift(...this.#held.splice(0), ...this.#patient.splice(0));
       return;
     }
-    const items = [...this.#posted.flat(), ...this.#waiting, ...this.#held.splice(0)];
+    const items = [...this.#posted.flat(), ...this.#waiting, ...this.#held.splice(0), ...this.#patient.splice(0)];
     this.#holdTimer?.();
     this.#posted.length = 0;
     this.#waiting = [];
