@@ -2,8 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type AgentStatus } from "../../protocol/index.ts";
 import { type AgentPorts } from "../support/agent-process.ts";
 
+/** A machine with much other work keeps even this waiting; how soon something must be said is the callers' to judge. */
+const answerMsMax = 60_000;
+
 export async function statusOf({ http }: AgentPorts): Promise<AgentStatus> {
-  const response = await fetch(`${http}/v1/status`, { signal: AbortSignal.timeout(5000) });
+  const response = await fetch(`${http}/v1/status`, { signal: AbortSignal.timeout(answerMsMax) });
   return (await response.json()) as AgentStatus;
 }
 

@@ -13,6 +13,11 @@ export interface ChaosReport {
   readonly violations: readonly string[];
 }
 
+/** Where the machine does not let a fault be injected: what it lacks. */
+export interface Skipped {
+  readonly skipped: string;
+}
+
 export interface ChaosOptions {
   readonly rounds: number;
   readonly seed: number;
@@ -27,7 +32,7 @@ export interface Fault {
   /** What a round is, and how many of them the short form has. */
   readonly round: string;
   readonly rounds: number;
-  run(options: ChaosOptions): Promise<ChaosReport>;
+  run(options: ChaosOptions): Promise<ChaosReport | Skipped>;
 }
 
 type Counts = Pick<ChaosReport, "acknowledged" | "lost" | "doubled" | "chain">;

@@ -15,18 +15,27 @@ import { sidesConfig, sidesPlace, sidesRequest } from "./sides-place.ts";
  */
 export async function clock(options: ChaosOptions): Promise<ChaosReport> {
   const place = await sidesPlace({ config: sidesConfig({ reviewWithin: "1h" }) });
-  const file = join(place.dataDir, "clock");
-  writeFileSync(file, "0");
-  const before = process.env["NODE_OPTIONS"];
-  process.env["CHAOS_CLOCK"] = file;
-  process.env["NODE_OPTIONS"] = `--import ${pathToFileURL(join(root, "test/chaos/shifted-clock.node.ts")).href}`;
   try {
-    return await run(options, place, (offsetMs) => writeFileSync(file, String(offsetMs)));
+    return await run(options, place, shiftedClock(place));
   } finally {
-    if (before === undefined) delete process.env["NODE_OPTIONS"];
-    else process.env["NODE_OPTIONS"] = before;
     await place.remove();
   }
+}
+
+/** A wall clock of the place's agents that can be moved; `env` brings it to them. */
+export interface ShiftedClock {
+  readonly env: Readonly<Record<string, string>>;
+  readonly shift: (offsetMs: number) => void;
+}
+
+export function shiftedClock(place: AgentPlace): ShiftedClock {
+  const file = join(place.dataDir, "clock");
+  writeFileSync(file, "0");
+  const preload = pathToFileURL(join(root, "test/chaos/shifted-clock.node.ts")).href;
+  return {
+    env: { CHAOS_CLOCK: file, NODE_OPTIONS: `--import ${preload}` },
+    shift: (offsetMs) => writeFileSync(file, String(offsetMs)),
+  };
 }
 
 const yearMs = 365.25 * 86_400_000;
@@ -34,12 +43,12 @@ const yearMs = 365.25 * 86_400_000;
 async function run(
   { rounds, random, say }: ChaosOptions,
   place: AgentPlace,
-  shift: (offsetMs: number) => void,
+  { env, shift }: ShiftedClock,
 ): Promise<ChaosReport> {
   const ledger = newLedger();
   const violations: string[] = [];
   const shape = { mqttLanes: 2, httpLanes: 1, until: "decided" as const, request: () => sidesRequest(random) };
-  let agent: AgentProcess = await startAgentProcess(place);
+  let agent: AgentProcess = await startAgentProcess(place, { env });
   let kills = 0;
   for (let round = 1; round <= rounds; round += 1) {
     const load = new AgentLoad(place, agent, shape, ledger);
@@ -54,7 +63,7 @@ async function run(
     if (round % 3 === 0) {
       await agent.kill();
       await load.end();
-      agent = await startAgentProcess(place, { ports: agent });
+      agent = await startAgentProcess(place, { ports: agent, env });
       kills += 1;
     } else if (!(await load.end())) violations.push(`round ${round}: some requests were never decided`);
     say(`round ${round}: ${years.toFixed(1)} years, ${ledger.acknowledged.size} acknowledged`);
@@ -64,7 +73,8 @@ async function run(
   return reportOf(await holdAgainstJournal(place.dataDir, ledger), { waiting, kills }, violations);
 }
 
-async function stillWaiting(place: AgentPlace, ids: ReadonlySet<string>, violations: string[]): Promise<number> {
+/** How many of the cases wait for people; none may have expired, and none may have lost its input. */
+export async function stillWaiting(place: AgentPlace, ids: ReadonlySet<string>, violations: string[]): Promise<number> {
   const journal = await openJournalReadOnly(place.dataDir);
   try {
     let [waiting, expired, gone] = [0, 0, 0];

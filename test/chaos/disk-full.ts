@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startAgentProcess, type AgentPlace, type AgentPorts, type AgentProcess } from "../support/agent-process.ts";
 import { AgentLoad } from "./agent-load.ts";
 import { says, timeUntil } from "./agent-status.ts";
-import { reportOf, together, type ChaosOptions, type ChaosReport } from "./chaos-report.ts";
+import { reportOf, together, type ChaosOptions, type ChaosReport, type Skipped } from "./chaos-report.ts";
 import { Asker } from "./client-restarts.ts";
 import { holdAgainstJournal, newLedger, type LoadLedger } from "./load-ledger.ts";
 import { sidesPlace, sidesRequest } from "./sides-place.ts";
@@ -14,11 +14,11 @@ import { SmallDisk } from "./small-disk.ts";
  * is full. It stays up, says HP_DISK_FULL, ends in time when it is told to, and goes on by itself when there is room;
  * nothing that was acknowledged is lost, and a client that waits is answered exactly once.
  */
-export async function diskFull(options: ChaosOptions): Promise<ChaosReport | "cannot mount"> {
+export async function diskFull(options: ChaosOptions): Promise<ChaosReport | Skipped> {
   const reports: ChaosReport[] = [];
   for (let left = options.rounds; left > 0; left -= roundsOfADisk) {
     const report = await onOneDisk({ ...options, rounds: Math.min(left, roundsOfADisk) });
-    if (report === "cannot mount") return report;
+    if ("skipped" in report) return report;
     reports.push(report);
   }
   return together(reports);
@@ -28,9 +28,9 @@ const diskMebibytes = 64;
 /** More than that and the journal of so small a disk begins to let old cases go, as it should. */
 const roundsOfADisk = 15;
 
-async function onOneDisk(options: ChaosOptions): Promise<ChaosReport | "cannot mount"> {
+async function onOneDisk(options: ChaosOptions): Promise<ChaosReport | Skipped> {
   const disk = SmallDisk.mount(diskMebibytes);
-  if (disk === null) return "cannot mount";
+  if (disk === null) return { skipped: "it needs the right to mount a tmpfs: run it as root" };
   const original = await sidesPlace();
   try {
     return await new DiskFull(disk, disk.take(original), options).run();

@@ -1,6 +1,7 @@
 import { agentPlace, root } from "../support/agent-process.ts";
+import { type Way } from "../support/client-fixtures.ts";
 import { killRounds } from "../support/kill-rounds.ts";
-import { reportOf, type ChaosReport, type Fault } from "./chaos-report.ts";
+import { reportOf, together, type ChaosOptions, type ChaosReport, type Fault } from "./chaos-report.ts";
 import { configUnderLoad } from "./config-under-load.ts";
 import { killChild } from "./kill-child.ts";
 import { modelSwap } from "./model-swap.ts";
@@ -9,7 +10,12 @@ import { clock } from "./clock.ts";
 import { damage } from "./damage.ts";
 import { sevenDays } from "./seven-days.ts";
 import { clientRestarts } from "./client-restarts.ts";
+import { cpuCap } from "./cpu-cap.ts";
+import { killClient } from "./kill-client.ts";
 import { diskFull as fillDisk } from "./disk-full.ts";
+import { memoryCap } from "./memory-cap.ts";
+import { readOnly } from "./read-only.ts";
+import { suspend } from "./suspend.ts";
 
 const killAgent: Fault = {
   says: "SIGKILL of the agent at random moments under MQTT and HTTP load",
@@ -52,26 +58,38 @@ const restartClient: Fault = {
   says: "a client over SIGKILLs of its agent: every decide() is answered exactly once",
   round: "death of the agent, over MQTT and over HTTP",
   rounds: 10,
-  run: async (options) => {
-    const lifeMs = [50, 900] as const;
-    const mqtt = await clientRestarts({ ...options, way: "mqtt", lifeMs });
-    const http = await clientRestarts({ ...options, way: "http", lifeMs });
-    return {
-      acknowledged: mqtt.acknowledged + http.acknowledged,
-      lost: mqtt.lost + http.lost,
-      doubled: mqtt.doubled + http.doubled,
-      chain: mqtt.chain.intact ? http.chain : mqtt.chain,
-      detail: { overMqtt: mqtt.acknowledged, overHttp: http.acknowledged },
-      violations: [...mqtt.violations, ...http.violations],
-    };
-  },
+  run: (options) => bothWays((way) => clientRestarts({ ...options, way, lifeMs: [50, 900] })),
 };
+
+const killDevice: Fault = {
+  says: "SIGKILL of a device's process with the SDK's file outbox: nothing it was told is durable is lost",
+  round: "life of the device, over MQTT and over HTTP",
+  rounds: 15,
+  run: (options) => killedOverBoth(options, "file"),
+};
+
+const killDeviceInMemory: Fault = {
+  says: "negative control: the same with the outbox in memory, and must lose; exit 1 is what is expected of it",
+  round: "life of the device, over MQTT and over HTTP",
+  rounds: 6,
+  run: (options) => killedOverBoth(options, "memory"),
+};
+
+function killedOverBoth(options: ChaosOptions, outbox: "file" | "memory"): Promise<ChaosReport> {
+  return bothWays((way) => killClient({ ...options, way, outbox, lifeMs: [20, 700] }));
+}
+
+async function bothWays(run: (way: Way) => Promise<ChaosReport>): Promise<ChaosReport> {
+  const [mqtt, http] = [await run("mqtt"), await run("http")];
+  const both = together([mqtt, http]);
+  return { ...both, detail: { ...both.detail, overMqtt: mqtt.acknowledged, overHttp: http.acknowledged } };
+}
 
 const diskFull: Fault = {
   says: "the disk fills up at any write and is freed: the agent stays up, says so and recovers by itself",
   round: "filled disk",
   rounds: 12,
-  run: async (options) => mounted(await fillDisk(options)),
+  run: fillDisk,
 };
 
 const killInferenceChild: Fault = {
@@ -130,23 +148,52 @@ const offlineForDays: Fault = {
   run: (options) => sevenDays({ ...options, budgetBytes: 64e6, pictureBytes: 2000 }),
 };
 
-function mounted(report: ChaosReport | "cannot mount"): ChaosReport {
-  if (report === "cannot mount") throw new Error("this fault needs the right to mount a tmpfs: run it as root");
-  return report;
-}
+const capMemory: Fault = {
+  says: "agent and child within 512 MB under a load of pictures, while config and model change: nothing is killed",
+  round: "config change and model swap",
+  rounds: 50,
+  run: memoryCap,
+};
+
+const capCpu: Fault = {
+  says: "a tenth of one core under far too many pictures: shed near the deadline with the reason timeout, and back",
+  round: "starved spell",
+  rounds: 50,
+  run: cpuCap,
+};
+
+const sleepForHours: Fault = {
+  says: "the box sleeps for 8 h under load: nothing expires, everything is answered",
+  round: "sleep",
+  rounds: 50,
+  run: suspend,
+};
+
+const failDisk: Fault = {
+  says: "the disk becomes read-only under load and comes back: said, refused for now, taken up again, nothing lost",
+  round: "read-only spell",
+  rounds: 50,
+  run: readOnly,
+};
 
 /** By name, as `npm run chaos -- <name>` knows them. */
 export const faults: Readonly<Record<string, Fault>> = {
   "kill-agent": killAgent,
   "ack-in-published": ackInPublished,
   "restart-client": restartClient,
+  "kill-client": killDevice,
+  "kill-client-memory": killDeviceInMemory,
   "kill-child": killInferenceChild,
   "torn-wal": tearJournal,
   "torn-wal-normal": tearUnsynced,
   "disk-full": diskFull,
   "seven-days": offlineForDays,
   damage: damageJournal,
+  "read-only": failDisk,
+  "memory-cap": capMemory,
+  "cpu-cap": capCpu,
   clock: shiftClock,
+  suspend: sleepForHours,
   "config-under-load": changeConfig,
   "model-swap-under-load": swapModel,
 };

@@ -32,6 +32,10 @@ const report = await fault.run({
   random: () => source.uniform(),
   say: (line) => console.error(line),
 });
+if ("skipped" in report) {
+  console.log(values.json === true ? JSON.stringify({ name, ...report }) : `${name}: skipped, ${report.skipped}`);
+  process.exit(0);
+}
 const seconds = Math.round((performance.now() - startedMs) / 1000);
 print(report);
 process.exit(report.violations.length === 0 ? 0 : 1);

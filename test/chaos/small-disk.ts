@@ -1,11 +1,22 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, cpSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
-import { mkdtempSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type AgentPlace } from "../support/agent-process.ts";
 
-/** A real file system of its own, small enough to be filled, that can be made read-only. Needs the right to mount. */
+/** A real file system of its own, small enough to be filled. Needs the right to mount. */
 export class SmallDisk {
   readonly dir: string;
   readonly #filler: string;
@@ -30,9 +41,7 @@ export class SmallDisk {
 
   /** Moves a data directory onto this disk. */
   take(place: AgentPlace): AgentPlace {
-    const dataDir = join(this.dir, "data");
-    cpSync(place.dataDir, dataDir, { recursive: true });
-    return { ...place, dataDir, configFile: join(dataDir, "store.yaml") };
+    return moved(place, this.dir);
   }
 
   get greedy(): boolean {
@@ -72,13 +81,79 @@ export class SmallDisk {
     rmSync(this.#filler, { force: true });
   }
 
-  remount(mode: "ro" | "rw"): void {
-    execFileSync("/bin/mount", ["-o", `remount,${mode}`, this.dir], { stdio: "ignore" });
-  }
-
   unmount(): void {
     this.free();
     execFileSync("/bin/umount", ["-l", this.dir]);
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** An ext4 of its own on a loop device, that turns read-only as it does after an I/O error. Needs the right to mount. */
+export class FailingDisk {
+  readonly dir: string;
+  readonly #folder: string;
+  readonly #image: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.#image = join(folder, "image");
+    this.dir = join(folder, "disk");
+  }
+
+  /** Null where loop devices, ext4 or mounting are not to be had. */
+  static mount(mebibytes: number): FailingDisk | null {
+    const disk = new FailingDisk(mkdtempSync(join(tmpdir(), "holdpoint-ext4-")));
+    try {
+      mkdirSync(disk.dir);
+      writeFileSync(disk.#image, "");
+      truncateSync(disk.#image, mebibytes * 1024 ** 2);
+      execFileSync("mkfs.ext4", ["-q", "-F", disk.#image], { stdio: "ignore" });
+      disk.#mount();
+      return disk;
+    } catch {
+      rmSync(disk.#folder, { recursive: true, force: true });
+      return null;
+    }
+  }
+
+  take(place: AgentPlace): AgentPlace {
+    const taken = moved(place, this.dir);
+    // What the agent was given is on the disk before it starts; what it writes is its own care.
+    execFileSync("sync", ["-f", this.dir]);
+    return taken;
+  }
+
+  /** What `errors=remount-ro` does when the disk fails. Nobody can turn it back while it is mounted. */
+  becomeReadOnly(): void {
+    execFileSync("/bin/mount", ["-o", "remount,abort", this.dir], { stdio: "ignore" });
+  }
+
+  /** Its journal is replayed, as after a power cut. Waits for those who still have it open. */
+  async mountAnew(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        execFileSync("/bin/umount", [this.dir], { stdio: "ignore" });
+        break;
+      } catch (cause) {
+        if (attempt === 50) throw cause;
+        await sleep(100);
+      }
+    }
+    this.#mount();
+  }
+
+  #mount(): void {
+    execFileSync("/bin/mount", ["-o", "loop,errors=remount-ro", this.#image, this.dir], { stdio: "ignore" });
+  }
+
+  unmount(): void {
+    execFileSync("/bin/umount", ["-l", this.dir], { stdio: "ignore" });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function moved(place: AgentPlace, dir: string): AgentPlace {
+  const dataDir = join(dir, "data");
+  cpSync(place.dataDir, dataDir, { recursive: true });
+  return { ...place, dataDir, configFile: join(dataDir, "store.yaml") };
 }

@@ -82,7 +82,14 @@ export interface AgentProcess extends AgentPorts {
 /** Starts the agent and resolves when its doors are open. Ports of an earlier life may be asked for again. */
 export async function startAgentProcess(
   place: AgentPlace,
-  options: { readonly ports?: AgentPorts; readonly args?: readonly string[]; readonly entry?: string } = {},
+  options: {
+    readonly ports?: AgentPorts;
+    readonly args?: readonly string[];
+    readonly entry?: string;
+    /** A program that becomes the agent: it is given the agent's command line. */
+    readonly launcher?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<AgentProcess> {
   if (!existsSync(command)) throw new Error("run `npm run build` first: these tests run the built command");
   const port = (url: string | null | undefined): string => (url ? new URL(url).port : "0");
@@ -95,7 +102,12 @@ export async function startAgentProcess(
     ...["--review-port", port(ports?.review)],
     ...(options.args ?? []),
   ];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], cwd: place.dataDir });
+  const [program = "", ...rest] = [...(options.launcher ?? []), process.execPath, ...args];
+  const child = spawn(program, rest, {
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: place.dataDir,
+    env: { ...process.env, ...options.env },
+  });
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));
   const ready = await firstLine(child, () => log);
