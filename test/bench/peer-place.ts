@@ -89,7 +89,7 @@ export async function startTraffic(
   };
 }
 
-/** Runs the steps from the last to the first, each of them, whatever the others do. */
+/** What was started, to be stopped in the opposite order: each of it, even when stopping another one fails. */
 export class Undo {
   readonly #steps: (() => Promise<void>)[] = [];
 
@@ -98,7 +98,9 @@ export class Undo {
   }
 
   async all(): Promise<void> {
-    for (const step of this.#steps.splice(0).reverse()) await step();
+    const errors: unknown[] = [];
+    for (const step of this.#steps.splice(0).reverse()) await step().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw new AggregateError(errors, "not everything could be stopped");
   }
 }
 

@@ -2,7 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { median, row, type BenchRow } from "./bench-row.ts";
 import { holdpoint, overHttp, overMqtt } from "./peer-holdpoint.ts";
 import { bullmqPeer, celeryPeer, fastapiPeer } from "./peer-kinds.ts";
-import { clientsMax, peerPlace, type Contestant, type PeerKind, type PeerSystem } from "./peer-place.ts";
+import {
+  clientsMax,
+  peerPlace,
+  Undo,
+  type Contestant,
+  type PeerKind,
+  type PeerPlace,
+  type PeerSystem,
+} from "./peer-place.ts";
 import { treeCpuMs, type Environment } from "./peer-process.ts";
 import { slowDisk, slowDiskMissing } from "./slow-disk.ts";
 
@@ -14,7 +22,7 @@ const kinds: readonly { readonly kind: PeerKind; readonly atLeast: number }[] = 
 ];
 const clientCounts = [1, 10, clientsMax];
 const turns = 3;
-const sliceSeconds = 1.5;
+const sliceSeconds = 2;
 /** What is done after the answer (acknowledging, clearing up) is part of a decision's price. */
 const settleMs = 250;
 const fsyncMs = 5;
@@ -28,7 +36,7 @@ interface Sample {
 }
 type Samples = ReadonlyMap<string, readonly Sample[]>;
 
-/** The agent against the stacks it replaces: same model, same requests, same disk, everything durable before it is answered. */
+/** The agent against the stacks it replaces: same model, same requests, same disk, durable before it is answered. */
 export async function peerRows(): Promise<readonly BenchRow[]> {
   const present: (typeof kinds)[number][] = [];
   for (const one of kinds) {
@@ -36,11 +44,8 @@ export async function peerRows(): Promise<readonly BenchRow[]> {
     if (missing === null) present.push(one);
     else console.error(`${one.kind.name}: skipped; ${missing}`);
   }
-  const fast = await measured(
-    {},
-    present.map(({ kind }) => kind),
-    clientCounts,
-  );
+  const peers = present.map(({ kind }) => kind);
+  const fast = await measured({}, peers, clientCounts);
   const rows = present.flatMap(({ kind, atLeast }) => rowsAgainst(kind, atLeast, fast));
   const disk = await slowDisk(fsyncMs);
   if (disk === null) {
@@ -48,14 +53,8 @@ export async function peerRows(): Promise<readonly BenchRow[]> {
     return rows;
   }
   try {
-    const slow = (
-      await measured(
-        disk.environment,
-        present.map(({ kind }) => kind),
-        [clientsMax],
-      )
-    ).get(clientsMax);
-    return [...rows, ...present.flatMap(({ kind }) => slowRows(kind, slow))];
+    const slow = await measured(disk.environment, peers, [clientsMax]);
+    return [...rows, ...peers.flatMap((kind) => slowRows(kind, slow.get(clientsMax)))];
   } finally {
     await disk.remove();
   }
@@ -64,6 +63,7 @@ export async function peerRows(): Promise<readonly BenchRow[]> {
 function rowsAgainst(kind: PeerKind, atLeast: number, all: ReadonlyMap<number, Samples>): readonly BenchRow[] {
   const rows: BenchRow[] = [];
   for (const [clients, samples] of all) {
+    if (!samples.has(kind.name)) continue;
     for (const door of [overMqtt, overHttp]) {
       const target = `≥ ${clients === clientsMax ? atLeast : 1}`;
       const name = `decisions/s over ${door}, ${clientsText(clients)}, against ${kind.name}`;
@@ -71,7 +71,7 @@ function rowsAgainst(kind: PeerKind, atLeast: number, all: ReadonlyMap<number, S
       rows.push(row(name, ratio(samples, door, kind.name, "perSecond"), target, detail));
     }
   }
-  if (kind !== fastapiPeer) return rows;
+  if (kind !== fastapiPeer || rows.length === 0) return rows;
   for (const door of [overMqtt, overHttp]) {
     const [one, many] = [all.get(1), all.get(clientsMax)];
     if (one) rows.push(shareRow(`p50 over ${door}, one client`, "p50Ms", one, door, kind.name, "≤ 0.333"));
@@ -87,13 +87,13 @@ function shareRow(
   ...[name, field, samples, door, peer, target]: readonly [string, keyof Sample, Samples, string, string, string]
 ): BenchRow {
   const unit = field === "cpuUs" ? "µs" : "ms";
-  const [ours, theirs] = [door, peer].map((one) => `${middle(samples, one, field).toPrecision(3)} ${unit}`);
+  const [ours, theirs] = [door, peer].map((one) => `${threeDigits(middle(samples, one, field))} ${unit}`);
   const detail = `${ours ?? ""} against ${theirs ?? ""}`;
   return row(`${name}, against ${peer}`, ratio(samples, door, peer, field), target, detail);
 }
 
 function slowRows(kind: PeerKind, samples: Samples | undefined): readonly BenchRow[] {
-  if (!samples) return [];
+  if (!samples?.has(kind.name)) return [];
   return [overMqtt, overHttp].map((door) => {
     const name = `decisions/s over ${door}, ${clientsText(clientsMax)}, fsync of ${fsyncMs} ms, against ${kind.name}`;
     const detail = `${sentence(door, samples)}; ${sentence(kind.name, samples)}`;
@@ -102,6 +102,8 @@ function slowRows(kind: PeerKind, samples: Samples | undefined): readonly BenchR
 }
 
 const clientsText = (clients: number): string => (clients === 1 ? "one client" : `${clients} clients`);
+
+const threeDigits = (value: number): string => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
 
 function middle(samples: Samples, name: string, field: keyof Sample): number {
   return median((samples.get(name) ?? []).map((sample) => sample[field]));
@@ -115,7 +117,7 @@ function ratio(samples: Samples, ours: string, theirs: string, field: keyof Samp
 
 function sentence(name: string, samples: Samples): string {
   const of = (field: keyof Sample): number => middle(samples, name, field);
-  const times = `p50 ${of("p50Ms").toPrecision(3)} ms, p99 ${of("p99Ms").toPrecision(3)} ms`;
+  const times = `p50 ${threeDigits(of("p50Ms"))} ms, p99 ${threeDigits(of("p99Ms"))} ms`;
   return `${name} ${of("perSecond").toFixed(0)}/s, ${times}, ${of("cpuUs").toFixed(0)} µs CPU, load generator ${of("loadUs").toFixed(0)} µs`;
 }
 
@@ -125,10 +127,17 @@ async function measured(
   peers: readonly PeerKind[],
   counts: readonly number[],
 ): Promise<ReadonlyMap<number, Samples>> {
-  const place = await peerPlace(slow);
-  const systems: PeerSystem[] = [];
+  const undo = new Undo();
   try {
-    for (const kind of [holdpoint, ...peers]) systems.push(await kind.start(place));
+    const place = await peerPlace(slow);
+    undo.add(() => place.remove());
+    const systems: PeerSystem[] = [];
+    for (const kind of [holdpoint, ...peers]) {
+      const system = await startOrSkip(kind, place);
+      if (system === null) continue;
+      systems.push(system);
+      undo.add(system.stop);
+    }
     const answered = new Map<PeerSystem, number>();
     const slice = async (system: PeerSystem, contestant: Contestant, clients: number): Promise<Sample> => {
       const { decisions, sample } = await sliceOf(contestant, clients);
@@ -152,8 +161,18 @@ async function measured(
     for (const [system, decisions] of answered) await checkDurable(system, decisions);
     return found;
   } finally {
-    for (const system of systems.reverse()) await system.stop();
-    await place.remove();
+    await undo.all();
+  }
+}
+
+/** A peer that does not start here costs its own rows only. */
+async function startOrSkip(kind: PeerKind, place: PeerPlace): Promise<PeerSystem | null> {
+  try {
+    return await kind.start(place);
+  } catch (error) {
+    if (kind === holdpoint) throw error;
+    console.error(`${kind.name}: skipped; ${String(error)}`);
+    return null;
   }
 }
 
