@@ -15,7 +15,6 @@ import { runningModel, type Candidate } from "./candidate.ts";
 import { openChildLink, type ChildLink } from "./child-link.node.ts";
 import { type FromChild, type ModelOrder, type ModelReport } from "./child-messages.ts";
 import { ChildWork, type CaseRow, type RowOutcome } from "./child-work.ts";
-import { packInputs } from "./input-pack.ts";
 import { type Quarantine } from "./quarantine.ts";
 import { type ProviderName } from "./runtime.ts";
 import {
@@ -316,7 +315,7 @@ export class ChildGeneration {
   #send(batch: number, model: number, inputs: readonly CaseRow["input"][]): void {
     const report = this.#reports[model];
     if (report?.ok === true) {
-      this.#link?.send({ kind: "run", batch, model, inputs: packInputs(inputs) });
+      this.#link?.run(batch, model, inputs);
       return;
     }
     // A model that was there and could not be loaded again after a restart: its file is gone or damaged.

@@ -1,13 +1,16 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Logger } from "../../protocol/index.ts";
+import { type Input, type Logger } from "../../protocol/index.ts";
+import { BatchMemory } from "./batch-memory.node.ts";
 import { type FromChild, type ToChild } from "./child-messages.ts";
+import { packInputs } from "./input-pack.ts";
 
 /** One child process and its channel. */
 export interface ChildLink {
   readonly pid: number;
-  send(message: ToChild): void;
+  send(message: Exclude<ToChild, { kind: "run" }>): void;
+  run(batch: number, model: number, inputs: readonly Input[]): void;
   kill(): void;
   /** Resident memory in bytes, or null where the system does not say. */
   rssBytes(): number | null;
@@ -23,9 +26,10 @@ export interface ChildLinkOptions {
 
 export function openChildLink(options: ChildLinkOptions): ChildLink {
   const { logger } = options;
+  const memory = BatchMemory.open();
   const child = fork(options.entry, [], {
     serialization: "advanced",
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    stdio: ["ignore", "pipe", "pipe", "ipc", memory?.fd ?? "ignore"],
     env: childEnvironment(),
     execArgv: [],
   });
@@ -34,9 +38,18 @@ export function openChildLink(options: ChildLinkOptions): ChildLink {
   const exit = (how: string): void => {
     if (gone) return;
     gone = true;
+    memory?.close();
     options.onExit(how);
   };
-  child.on("message", (message) => options.onMessage(message as FromChild));
+  // A channel that is closing says so by the exit that follows; what was in flight is sent again then.
+  const send = (message: ToChild): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+  child.on("message", (given) => {
+    const message = given as FromChild;
+    if (message.kind === "answer") memory?.free(message.batch);
+    options.onMessage(message);
+  });
   child.on("exit", (code, signal) => exit(signal ?? `code ${code ?? "unknown"}`));
   child.on("error", (cause) => {
     logger.warn("inference_child_error", { pid, cause });
@@ -45,9 +58,11 @@ export function openChildLink(options: ChildLinkOptions): ChildLink {
   forwardLines(child, logger, pid);
   return {
     pid,
-    send: (message) => {
-      // A channel that is closing says so by the exit that follows; what was in flight is sent again then.
-      if (child.connected) child.send(message, () => undefined);
+    send,
+    run: (batch, model, inputs) => {
+      if (gone) return;
+      const packed = packInputs(inputs, (rows, bytes) => memory?.place(batch, rows, bytes) ?? null);
+      send({ kind: "run", batch, model, inputs: packed });
     },
     kill: () => void child.kill("SIGKILL"),
     rssBytes: () => residentBytes(pid),

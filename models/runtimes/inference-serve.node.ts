@@ -3,6 +3,7 @@ import { HoldpointError } from "../../protocol/index.ts";
 import { systemClock } from "../../protocol/platform/clock.node.ts";
 import { decodePicture, decodesAtOnceMax } from "../features/decode.node.ts";
 import { readModelBytes } from "../source.node.ts";
+import { BatchReader } from "./batch-memory.node.ts";
 import { type FromChild, type ModelOrder, type ModelReport, type ToChild } from "./child-messages.ts";
 import { DecodeGate } from "./decode-gate.ts";
 import { unpackInputs } from "./input-pack.ts";
@@ -17,6 +18,7 @@ export function serveInference(runtime: Runtime): void {
     gate: new DecodeGate(decodesAtOnceMax),
     clock: systemClock,
   };
+  const reader = new BatchReader();
   let models: readonly (LoadedModel | null)[] = [];
   let running = 0;
   let closing = false;
@@ -39,7 +41,10 @@ export function serveInference(runtime: Runtime): void {
     const loaded = models[model];
     if (!loaded) throw new RangeError("the parent runs only what was loaded");
     running += 1;
-    const answer = await loaded.answer(unpackInputs(inputs));
+    const { placedAt, ends } = inputs;
+    const placed = placedAt === null ? null : reader.read(placedAt, ends.at(-1) ?? 0);
+    const answer = await loaded.answer(unpackInputs(inputs, placed?.bytes));
+    placed?.release();
     running -= 1;
     send({ kind: "answer", batch, answer });
     endIfDone();

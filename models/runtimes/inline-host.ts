@@ -135,9 +135,9 @@ export function bytesOf(input: Input): number {
 export function predictionsOf(answer: BatchAnswer, rows: number, by: RunningModel): readonly PredictionResult[] {
   const { probabilities, failures, batch, runMs } = answer;
   const labels = by.labels.length;
-  const failed = new Map(failures.map((one) => [one.row, one]));
+  const failed = failures.length === 0 ? null : new Map(failures.map((one) => [one.row, one]));
   return Array.from({ length: rows }, (_, row) => {
-    const problem = failed.get(row);
+    const problem = failed?.get(row);
     if (problem) return failure(problem.reason, problem.message, by);
     const own = probabilities.subarray(row * labels, (row + 1) * labels);
     return { ok: true, prediction: { probabilities: own, batch, runMs }, by };

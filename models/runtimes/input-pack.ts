@@ -11,15 +11,22 @@ export interface PackedInputs {
   readonly headerOf: Uint32Array;
   /** For each row where its bytes end; they start where those of the row before end. */
   readonly ends: Uint32Array;
+  /** Empty where the bytes were placed. */
   readonly bytes: Uint8Array;
+  /** Where the bytes of all rows lie in a memory that both sides reach; null: they are here. */
+  readonly placedAt: number | null;
 }
+
+/** Puts rows behind each other where the other side finds them; null: there is no room. */
+export type PlaceRows = (rows: readonly Uint8Array[], bytes: number) => number | null;
 
 const none = new Uint8Array(0);
 
-export function packInputs(inputs: readonly Input[]): PackedInputs {
+export function packInputs(inputs: readonly Input[], place: PlaceRows = () => null): PackedInputs {
   const headers: Input[] = [];
   const headerOf = new Uint32Array(inputs.length);
   const ends = new Uint32Array(inputs.length);
+  const rows: Uint8Array[] = [];
   let end = 0;
   let last: Input | null = null;
   inputs.forEach((input, row) => {
@@ -29,19 +36,28 @@ export function packInputs(inputs: readonly Input[]): PackedInputs {
       last = data === null ? null : input;
     }
     headerOf[row] = headers.length - 1;
+    if (data !== null) rows.push(data);
     end += data?.byteLength ?? 0;
     ends[row] = end;
   });
+  const placedAt = place(rows, end);
+  if (placedAt !== null) return { headers, headerOf, ends, bytes: none, placedAt };
   const bytes = new Uint8Array(end);
-  inputs.forEach((input, row) => {
-    const data = inputData(input);
-    if (data !== null) bytes.set(data, (ends[row] ?? 0) - data.byteLength);
-  });
-  return { headers, headerOf, ends, bytes };
+  let at = 0;
+  for (const row of rows) {
+    bytes.set(row, at);
+    at += row.byteLength;
+  }
+  return { headers, headerOf, ends, bytes, placedAt };
 }
 
-/** The rows share the memory of the message. */
-export function unpackInputs({ headers, headerOf, ends, bytes }: PackedInputs): Input[] {
+/**
+ * The rows share the memory of the message, or of what was placed.
+ *
+ * @param bytes what was read where the rows were placed
+ */
+export function unpackInputs(packed: PackedInputs, bytes: Uint8Array = packed.bytes): Input[] {
+  const { headers, headerOf, ends } = packed;
   return Array.from(headerOf, (at, row): Input => {
     const header = headers[at];
     if (header === undefined) throw new RangeError("a row has a header");

@@ -46,6 +46,9 @@ export class LoadedModel {
   readonly #parts: ModelParts;
   readonly #builder: FeatureBuilder;
   readonly #free: RowBuffer[] = [];
+  /** Numbers in a row of the output, and what they mean. */
+  readonly #width: number;
+  readonly #meaning: Manifest["outputs"][number]["meaning"];
 
   private constructor(manifest: Manifest, session: RuntimeSession, batchMax: number, parts: ModelParts) {
     this.manifest = manifest;
@@ -53,6 +56,9 @@ export class LoadedModel {
     this.batchMax = batchMax;
     this.#parts = parts;
     this.#builder = featureBuilder(manifest);
+    const [output] = manifest.outputs;
+    this.#width = rowElements(output?.shape ?? []);
+    this.#meaning = output?.meaning ?? "logits";
   }
 
   /** Errors: those of the runtime's `load` and of the checks in `model-check.ts`. */
@@ -86,7 +92,8 @@ export class LoadedModel {
     const probabilities = new Float32Array(inputs.length * labels);
     const failures: RowFailure[] = [];
     const rows = this.#free.pop() ?? this.#newRows();
-    const fits = await this.#prepare(inputs, rows, failures);
+    const prepared = this.#prepare(inputs, rows, failures);
+    const fits = Array.isArray(prepared) ? prepared : await prepared;
     const fitting = compact(rows, fits);
     let runMs = 0;
     if (fitting.length > 0) {
@@ -142,7 +149,7 @@ export class LoadedModel {
 
   /** null: every row failed, and `failures` says so. A failing batch is run row by row, so that one row fails alone. */
   async #run(rows: RowBuffer, fitting: readonly number[], failures: RowFailure[]): Promise<Float32Array | null> {
-    const width = rowElements(this.manifest.outputs[0]?.shape ?? []);
+    const width = this.#width;
     try {
       const output = await this.session.run(rows, fitting.length);
       if (output.length === width * fitting.length) return output;
@@ -172,12 +179,11 @@ export class LoadedModel {
 
   #read(output: Float32Array, fitting: readonly number[], target: Float32Array, failures: RowFailure[]): void {
     const labels = this.manifest.labels.length;
-    const [shape] = this.manifest.outputs;
-    const width = rowElements(shape?.shape ?? []);
-    const failed = new Set(failures.map(({ row }) => row));
+    const width = this.#width;
+    const failed = failures.length === 0 ? null : new Set(failures.map(({ row }) => row));
     fitting.forEach((row, index) => {
-      if (failed.has(row)) return;
-      const read = readProbabilities(shape?.meaning ?? "logits", output, index * width, labels, target, row * labels);
+      if (failed?.has(row) === true) return;
+      const read = readProbabilities(this.#meaning, output, index * width, labels, target, row * labels);
       if (read.ok) return;
       target.fill(0, row * labels, (row + 1) * labels);
       failures.push({ row, reason: read.reason, message: read.message });
