@@ -1,8 +1,10 @@
 import type { Database } from "../../protocol/platform/sqlite.node.ts";
 import { RecentMap } from "../../protocol/recent-map.ts";
 import { deliveryTransition } from "./delivery-machine.ts";
+import { DeliveryRows } from "./delivery-rows.node.ts";
+import { CaseStatements, type HeadRow } from "./case-statements.node.ts";
+import { jointHeader, sameBytes } from "./chain.ts";
 import { evictionRank, type AuditState } from "./eviction-plan.ts";
-import { sameBytes } from "./chain.ts";
 import { chainHash, commitment, freshKey, textHash, type Ledger } from "./journal-ledger.node.ts";
 import { revisionSlots } from "./journal-schema.ts";
 import type {
@@ -25,16 +27,11 @@ import { taskTransition, type TaskState } from "./task-machine.ts";
  * in the transaction that it shares with others.
  */
 
-interface HeadRow {
+/** Whose device has just been told, and in which pack that waits to be acknowledged. */
+interface Answered {
   readonly n: number;
   readonly device: string;
-  readonly transport: string;
-  readonly state: TaskState;
-  readonly verdict: "accept" | "escalate" | "abstain" | null;
-  readonly revision: number;
-  readonly audit: AuditState;
-  readonly input_state: string;
-  readonly body_digest: Uint8Array | null;
+  readonly pack?: number;
 }
 
 /** How a decision leaves the row of its case. */
@@ -50,61 +47,22 @@ export function failure(code: OpFailure["code"], message: string): OpFailure {
   return { code, message, retryAfterMs: null };
 }
 
-function prepareAll(database: Database) {
-  const prepare = <Row = unknown>(sql: string) => database.prepare<unknown[], Row>(sql);
-  return {
-    head: prepare<HeadRow>(
-      `SELECT n, device, transport, state, verdict, revision, audit, input_state, body_digest FROM cases WHERE id = ?`,
-    ),
-    insertCase: prepare(
-      `INSERT INTO cases (n, id, device, task, transport, encoding, received_ms, body_digest, header, input_state,
-       input_bytes, state, verdict, revision, audit, patience_agent_ms, answered_agent_ms, evict_rank)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    insertInput: prepare("INSERT INTO inputs (n, key, bytes) VALUES (?, ?, ?)"),
-    decideCase: prepare(
-      `UPDATE cases SET state = ?, verdict = ?, revision = 1, audit = ?, patience_agent_ms = ?, answered_agent_ms = ?,
-       evict_rank = ? WHERE n = ?`,
-    ),
-    finishCase: prepare(
-      `UPDATE cases SET state = 'final', revision = ?, patience_agent_ms = NULL, answered_agent_ms = ?, evict_rank = ?
-       WHERE n = ?`,
-    ),
-    reviewAudit: prepare("UPDATE cases SET audit = 'reviewed', answered_agent_ms = ?, evict_rank = ? WHERE n = ?"),
-    revision: prepare<{ body: string; trace: string | null }>("SELECT body, trace FROM revisions WHERE key = ?"),
-    insertRevision: prepare("INSERT INTO revisions (key, body, trace) VALUES (?, ?, ?)"),
-    insertDelivery: prepare("INSERT INTO deliveries (device, key) VALUES (?, ?)"),
-    deleteDelivery: prepare("DELETE FROM deliveries WHERE device = ? AND key = ?"),
-    oldReview: prepare<{ made_final: number; conflict: number }>(
-      "SELECT made_final, conflict FROM reviews WHERE n = ? AND review_id = ?",
-    ),
-    countReviews: prepare<{ c: number }>("SELECT count(*) AS c FROM reviews WHERE n = ?"),
-    insertReview: prepare("INSERT INTO reviews (n, review_id, body, made_final, conflict) VALUES (?, ?, ?, ?, ?)"),
-    oldOutcome: prepare<{ n: number }>("SELECT n FROM outcomes WHERE n = ? AND digest = ?"),
-    countOutcomes: prepare<{ c: number }>("SELECT count(*) AS c FROM outcomes WHERE n = ?"),
-    insertOutcome: prepare("INSERT INTO outcomes (n, digest, device, body) VALUES (?, ?, ?, ?)"),
-    oldEvent: prepare<{ n: number }>("SELECT n FROM events WHERE id = ?"),
-    insertEvent: prepare(
-      "INSERT INTO events (n, id, device, entity, at_ms, agent_ms, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    ),
-    insertOutbox: prepare("INSERT INTO outbox (seq, kind, n, created_ms, body) VALUES (?, ?, ?, ?, ?)"),
-  };
-}
-
 export class CaseOps {
   readonly #ledger: Ledger;
-  readonly #sql: ReturnType<typeof prepareAll>;
+  readonly #sql: CaseStatements;
   retention: RetentionLimits;
   /**
    * Cases that were just admitted, and those whose device has just been answered: they are looked up again within
    * milliseconds. What stands here never differs from the table; a rollback forgets all of it.
    */
   readonly #received = new RecentMap<string, HeadRow>(rememberedMax);
-  readonly #answered = new RecentMap<string, { readonly n: number; readonly device: string }>(rememberedMax);
+  readonly #answered = new RecentMap<string, Answered>(rememberedMax);
+  readonly deliveries: DeliveryRows;
 
   constructor(database: Database, ledger: Ledger, retention: RetentionLimits) {
     this.#ledger = ledger;
-    this.#sql = prepareAll(database);
+    this.#sql = new CaseStatements(database);
+    this.deliveries = new DeliveryRows(database);
     this.retention = retention;
   }
 
@@ -115,20 +73,18 @@ export class CaseOps {
     if (old !== undefined) return this.#admitAgain(old, device, digest);
     const ledger = this.#ledger;
     const n = ledger.nextN;
-    let promise: string | null = null;
     const inputState = input === null ? "none" : "kept";
     const ruled = decision && this.#ruled(decision, inputState);
     this.#sql.insertCase.run(
-      ...[n, id, device, task, transport, encoding, receivedAtMs, digest, header, inputState, inputBytes],
+      ...[n, id, device, task, transport, encoding, receivedAtMs, digest, ruled ? "" : header, inputState, inputBytes],
       ...(ruled ? [ruled.state, decision[3], 1, ruled.audit] : ["received", null, 0, "none"]),
       ...(ruled ? [ruled.patienceAgentMs, ruled.answeredAgentMs, ruled.rank] : [null, null, null]),
     );
-    if (input !== null) {
-      const key = freshKey();
-      const data = typeof input === "string" ? input : Buffer.from(bytes, input, inputBytes);
-      promise = commitment(key, data);
-      this.#sql.insertInput.run(n, key, data);
-      ledger.totals.inputBytes += inputBytes;
+    const promise = input === null ? null : this.#keepInput(n, input, inputBytes, bytes);
+    ledger.totals.received += 1;
+    if (ruled) {
+      this.#admitDecided(n, op, promise, decision, ruled);
+      return 1;
     }
     ledger.append(
       JSON.stringify({
@@ -145,18 +101,35 @@ export class CaseOps {
         transport,
       }),
     );
-    ledger.totals.received += 1;
     ledger.totals.undecided += 1;
-    const row: HeadRow = {
+    this.#received.set(id, {
       ...{ n, device, transport, state: "received", verdict: null, revision: 0, audit: "none" },
-      ...{ input_state: inputState, body_digest: null },
-    };
-    if (ruled) {
-      this.#decided(row, decision, ruled);
-      return 1;
-    }
-    this.#received.set(id, row);
+      ...{ input_state: inputState, body_digest: null, joint: 0 },
+    });
     return 0;
+  }
+
+  /** Returns the commitment to the input, which goes into the record. */
+  #keepInput(n: number, input: string | number, inputBytes: number, bytes: ArrayBuffer): string {
+    const key = freshKey();
+    const data = typeof input === "string" ? input : Buffer.from(bytes, input, inputBytes);
+    this.#sql.insertInput.run(n, key, data);
+    this.#ledger.totals.inputBytes += inputBytes;
+    return commitment(key, data);
+  }
+
+  /** Request and revision 1 in one record: it holds both as they are, so nothing is hashed or written twice. */
+  #admitDecided(n: number, op: AdmitOp, promise: string | null, decision: DecideOp, ruled: Ruled): void {
+    const [, id, device, , transport, encoding, , header, , , inputBytes] = op;
+    const [, , , , body, trace] = decision;
+    const { totals } = this.#ledger;
+    const facts = { at: this.#ledger.wallMs, audit: ruled.audit, bytes: inputBytes, device, encoding, n, transport };
+    this.#ledger.append(jointHeader({ ...facts, input: promise, decision: body, request: header, trace }));
+    if (transport === "mqtt" && deliveryTransition("none", "revised").effect === "insert") {
+      this.#answered.set(id, { n, device, pack: this.deliveries.addPacked(device, n) });
+      totals.undelivered += 1;
+    }
+    this.#tellHub(n, decision, ruled);
   }
 
   /** After a rollback (all of it), or when something else changed a case. */
@@ -167,6 +140,7 @@ export class CaseOps {
     }
     this.#received.clear();
     this.#answered.clear();
+    this.deliveries.forget();
   }
 
   #admitAgain(old: HeadRow, device: string, digest: Uint8Array): OpResult {
@@ -174,7 +148,7 @@ export class CaseOps {
     if (old.device !== device) return ["conflict"];
     // An erased case has no digest any more: it would confirm a guess of what was erased.
     if (old.body_digest !== null && !sameBytes(digest, old.body_digest)) return ["conflict"];
-    const body = old.revision === 0 ? null : (this.#body(old.n, old.revision)?.body ?? null);
+    const body = old.revision === 0 ? null : this.#body(old);
     return ["known", body];
   }
 
@@ -210,18 +184,22 @@ export class CaseOps {
   }
 
   /** Everything of a decision but its place in the row of the case. */
-  #decided(row: HeadRow, op: DecideOp, { audit, answeredAgentMs }: Ruled): void {
+  #decided(row: HeadRow, op: DecideOp, ruled: Ruled): void {
     const [, id, status, verdict, body, trace] = op;
-    const { totals } = this.#ledger;
-    const answered = answeredAgentMs !== null;
     this.#revise(row, 1, body, trace);
     if (row.transport === "mqtt") this.#answered.set(id, { n: row.n, device: row.device });
-    totals.undecided -= 1;
-    if (!answered) totals.pending += 1;
+    this.#ledger.totals.undecided -= 1;
+    const { audit } = ruled;
     const header = { at: this.#ledger.wallMs, audit, body: textHash(`${body}\0${trace}`), id, kind: "decide" };
     this.#ledger.append(JSON.stringify({ ...header, n: this.#ledger.nextN, of: row.n, revision: 1, status, verdict }));
-    if (!answered) this.#send("escalation", row.n, `{"decision":${body},"id":"${id}"}`);
-    else if (audit === "open") this.#send("audit", row.n, `{"decision":${body},"id":"${id}"}`);
+    this.#tellHub(row.n, op, ruled);
+  }
+
+  #tellHub(n: number, [, id, , , body]: DecideOp, { audit, answeredAgentMs }: Ruled): void {
+    const answered = answeredAgentMs !== null;
+    if (!answered) this.#ledger.totals.pending += 1;
+    if (!answered) this.#send("escalation", n, `{"decision":${body},"id":"${id}"}`);
+    else if (audit === "open") this.#send("audit", n, `{"decision":${body},"id":"${id}"}`);
   }
 
   review(op: ReviewOp): OpResult {
@@ -229,7 +207,7 @@ export class CaseOps {
     const row = this.#sql.head.get(id);
     if (row === undefined) return ["unknown"];
     const old = this.#sql.oldReview.get(row.n, reviewId);
-    const latest = row.revision === 0 ? null : (this.#body(row.n, row.revision)?.body ?? null);
+    const latest = row.revision === 0 ? null : this.#body(row);
     if (old !== undefined) return [old.made_final === 1 ? "final" : "label", latest, old.conflict === 1];
     const step = taskTransition(row.state, "review");
     if (step.reply === "unknown" || latest === null) return ["unknown"];
@@ -308,17 +286,20 @@ export class CaseOps {
 
   delivered(op: DeliveredOp): OpResult {
     const [, device, id, revision] = op;
-    const row = this.#answered.get(id) ?? this.#sql.head.get(id);
+    const row: Answered | undefined = this.#answered.get(id) ?? this.#sql.head.get(id);
     this.#answered.delete(id);
-    if (row === undefined || row.device !== device) return 0;
-    if (deliveryTransition("waiting", "acknowledged").effect !== "delete") return 0;
-    const { changes } = this.#sql.deleteDelivery.run(device, row.n * revisionSlots + revision);
-    this.#ledger.totals.undelivered -= changes;
+    if (row?.device !== device) return 0;
+    this.#ledger.totals.undelivered -= this.deliveries.clear(device, row.n, revision, row.pack);
     return 0;
   }
 
-  #body(n: number, revision: number): { body: string } | undefined {
-    return this.#sql.revision.get(n * revisionSlots + revision);
+  /** The latest revision of a decided case. */
+  #body({ n, revision, joint }: HeadRow): string | null {
+    const row =
+      joint === 1 && revision === 1
+        ? this.#sql.jointRevision.get(n)
+        : this.#sql.revision.get(n * revisionSlots + revision);
+    return row?.body ?? null;
   }
 
   /** A pending case gets its last revision. */
@@ -334,7 +315,7 @@ export class CaseOps {
     this.#sql.insertRevision.run(key, body, trace);
     const event = row.transport === "mqtt" ? "revised" : "polled";
     if (deliveryTransition("none", event).effect !== "insert") return;
-    this.#sql.insertDelivery.run(row.device, key);
+    this.deliveries.add(row.device, key);
     this.#ledger.totals.undelivered += 1;
   }
 

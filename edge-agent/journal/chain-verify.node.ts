@@ -19,7 +19,8 @@ interface Header {
   readonly kind: RecordKind;
   readonly id: string;
   readonly of: number | readonly number[];
-  readonly request: string;
+  /** A digest; or the request itself, with `decision` and `trace`, where one record admits and decides. */
+  readonly request: string | { readonly id: string };
   readonly input: string | null;
   readonly body: string | null;
   readonly revision: number | null;
@@ -191,13 +192,19 @@ class ChainWalk {
       return null;
     }
     this.#cases += 1;
-    if (row.id !== header.id) return `the case has the id ${row.id}, its record ${header.id}`;
-    if (textHash(row.header) !== header.request) return `the request of case ${row.id} is another one`;
+    const { request } = header;
+    const id = typeof request === "string" ? header.id : request.id;
+    if (row.id !== id) return `the case has the id ${row.id}, its record ${id}`;
+    const same = row.header === "" ? typeof request === "object" : textHash(row.header) === request;
+    if (!same) return `the request of case ${row.id} is another one`;
+    if (row.header === "" && this.#sql.revision.get(header.n * revisionSlots + 1) !== undefined) {
+      return `revision 1 of case ${row.id} stands twice`;
+    }
     const input = this.#sql.input.get(header.n);
     if (row.input_state === "kept") {
       if (input === undefined) return `the input of case ${row.id} is gone without a tombstone`;
-      const same = commitment(input.key, input.bytes) === header.input;
-      return same ? null : `the input of case ${row.id} is another one`;
+      const kept = commitment(input.key, input.bytes) === header.input;
+      return kept ? null : `the input of case ${row.id} is another one`;
     }
     if (input !== undefined) return `the input of case ${row.id} should be gone`;
     return row.tombstone_n === null ? null : this.#checkTombstone(row.id, header.n, row.tombstone_n);

@@ -24,6 +24,35 @@ export type RecordKind =
   | "erase"
   | "prune";
 
+/** What the record of a case says that was admitted and decided in one step. */
+export interface JointFacts {
+  readonly at: number;
+  readonly audit: string;
+  /** Of the input. */
+  readonly bytes: number;
+  /** JSON of revision 1. */
+  readonly decision: string;
+  readonly device: string;
+  readonly encoding: string;
+  /** The commitment to the input, hex; null where it was not kept. */
+  readonly input: string | null;
+  readonly n: number;
+  /** JSON of the request without its input. */
+  readonly request: string;
+  readonly trace: string;
+  readonly transport: string;
+}
+
+/** The header of that record: it holds request, decision and trace as they are, so they stand nowhere else. */
+export function jointHeader(facts: JointFacts): string {
+  const { at, audit, bytes, decision, device, encoding, input, n, request, trace, transport } = facts;
+  return (
+    `{"at":${at},"audit":"${audit}","bytes":${bytes},"decision":${decision},"device":${JSON.stringify(device)},` +
+    `"encoding":"${encoding}","input":${input === null ? "null" : `"${input}"`},"kind":"admit","n":${n},` +
+    `"request":${request},"trace":${trace},"transport":"${transport}"}`
+  );
+}
+
 export function genesisHash(hasher: Hasher, epoch: string): Uint8Array {
   return hasher.sha256(encoder.encode(`holdpoint journal 1\n${epoch}`));
 }

@@ -16,7 +16,7 @@ import {
   writeInstanceFile,
   type InstanceFile,
 } from "./journal-directory.node.ts";
-import { journalApplicationId, journalSchemaVersion, journalTables } from "./journal-schema.ts";
+import { journalApplicationId, journalMigration, journalSchemaVersion, journalTables } from "./journal-schema.ts";
 import type { JournalOpened } from "./journal.ts";
 
 /**
@@ -138,13 +138,21 @@ function examine(dir: string, database: Database, bytes: number, beside: ReturnT
       },
     );
   }
+  if (version < journalSchemaVersion && !migrate(database, version))
+    return damaged(`the journal has schema ${version}`);
   const row = database
     .prepare<[], { epoch: string; created_ms: number; agent_ms: number; head_n: number; head_hash: Uint8Array }>(
       "SELECT epoch, created_ms, agent_ms, head_n, head_hash FROM instance",
     )
     .get();
   if (row === undefined) return damaged("the journal has no instance row");
-  const instance = { v: 1, epoch: row.epoch, createdAtMs: row.created_ms, schema: version, closed: null } as const;
+  const instance = {
+    v: 1,
+    epoch: row.epoch,
+    createdAtMs: row.created_ms,
+    schema: journalSchemaVersion,
+    closed: null,
+  } as const;
   if (typeof beside === "object" && beside.epoch !== row.epoch) {
     return damaged(`the journal is of epoch ${row.epoch}, instance.json of ${beside.epoch}`);
   }
@@ -155,6 +163,17 @@ function examine(dir: string, database: Database, bytes: number, beside: ReturnT
   }
   const reason = fault(database, dir, isSuspect(dir), closed === null && bytes <= fullCheckBytesMax);
   return reason === null ? { kind: "good", instance, agentMs: row.agent_ms } : damaged(reason);
+}
+
+/** Brings an older journal up to this schema: all of it or nothing, and nothing that is there is written anew. */
+function migrate(database: Database, from: number): boolean {
+  const steps = journalMigration(from);
+  if (steps === null) return false;
+  database.transaction(() => {
+    database.exec(steps);
+    database.pragma(`user_version = ${journalSchemaVersion}`);
+  })();
+  return true;
 }
 
 function fault(database: Database, dir: string, suspect: boolean, checkPages: boolean): string | null {

@@ -1,19 +1,29 @@
 import type { Database } from "../../protocol/platform/sqlite.node.ts";
+import { packedCases } from "./delivery-rows.node.ts";
 import { revisionSlots } from "./journal-schema.ts";
 import type { CaseRow, OutboxRecord } from "./journal-wire.ts";
 import type { CaseQuery } from "./journal.ts";
 
 /** Questions to the journal, on a connection of their own that can only read: they never make a commit wait. */
 
-type CaseHead = Omit<CaseRow, "agent_ms" | "input" | "revisions" | "reviews" | "outcomes">;
+interface CaseHead extends Omit<CaseRow, "agent_ms" | "input" | "revisions" | "reviews" | "outcomes"> {
+  readonly joint: number;
+}
 
 /** Cases that one page of a listing looks at, however few of them fit the query. */
 const listScanMax = 20_000;
 
+const packs = "SELECT first, cases FROM delivery_packs WHERE device = ? ORDER BY first LIMIT ?";
+
 function prepareAll(database: Database) {
+  // A journal of version 1 may be read beside the agent that wrote it; only an agent migrates.
+  const schema = database.pragma("user_version", { simple: true }) as number;
   const prepare = <Row>(sql: string) => database.prepare<unknown[], Row>(sql);
-  const heads = `SELECT n, id, device, task, transport, encoding, received_ms, header, state, audit, input_state,
-    patience_agent_ms FROM cases`;
+  // Request and revision 1 of a case that was admitted and decided in one step stand in its record.
+  const heads = `SELECT n, id, device, task, transport, encoding, received_ms, state, audit, input_state,
+    patience_agent_ms, header = '' AS joint,
+    CASE header WHEN '' THEN (SELECT r.header -> '$.request' FROM records r WHERE r.n = cases.n) ELSE header END AS header
+    FROM cases`;
   return {
     agentMs: prepare<{ agent_ms: number }>("SELECT agent_ms FROM instance"),
     byId: prepare<CaseHead>(`${heads} WHERE id = ?`),
@@ -24,13 +34,15 @@ function prepareAll(database: Database) {
     revisions: prepare<{ body: string; trace: string | null }>(
       "SELECT body, trace FROM revisions WHERE key BETWEEN ? AND ? ORDER BY key",
     ),
+    jointRevision: prepare<{ body: string; trace: string | null }>(
+      "SELECT header -> '$.decision' AS body, header -> '$.trace' AS trace FROM records WHERE n = ?",
+    ),
     reviews: prepare<{ body: string }>("SELECT body FROM reviews WHERE n = ? ORDER BY rowid"),
     outcomes: prepare<{ body: string }>("SELECT body FROM outcomes WHERE n = ? ORDER BY rowid"),
     input: prepare<{ bytes: string | Uint8Array }>("SELECT bytes FROM inputs WHERE n = ?"),
-    undelivered: prepare<{ body: string; encoding: string }>(
-      `SELECT r.body, c.encoding FROM deliveries d JOIN revisions r ON r.key = d.key
-       JOIN cases c ON c.n = d.key / ${revisionSlots} WHERE d.device = ? ORDER BY d.key LIMIT ?`,
-    ),
+    deliveries: prepare<{ key: number }>("SELECT key FROM deliveries WHERE device = ? ORDER BY key LIMIT ?"),
+    packs: schema < 2 ? null : prepare<{ first: number; cases: Uint8Array }>(packs),
+    encoding: prepare<{ encoding: string }>("SELECT encoding FROM cases WHERE n = ?"),
     scan: prepare<{
       n: number;
       device: string;
@@ -106,7 +118,19 @@ export class JournalQueries {
   }
 
   undelivered(device: string, limit: number): readonly { readonly body: string; readonly encoding: string }[] {
-    return this.#sql.undelivered.all(device, limit);
+    return this.#read(() => {
+      const keys = this.#sql.deliveries.all(device, limit).map((row) => row.key);
+      for (const { first, cases } of this.#sql.packs?.iterate(device, limit) ?? []) {
+        keys.push(...packedCases(first, cases).map((n) => n * revisionSlots + 1));
+      }
+      const oldest = keys.sort((a, b) => a - b).slice(0, limit);
+      return oldest.flatMap((key) => {
+        const n = Math.floor(key / revisionSlots);
+        const body = this.#body(n, key % revisionSlots);
+        const encoding = this.#sql.encoding.get(n)?.encoding;
+        return body === undefined || encoding === undefined ? [] : [{ body, encoding }];
+      });
+    });
   }
 
   list(query: CaseQuery): { readonly bodies: readonly string[]; readonly cursor: string | null } {
@@ -119,7 +143,7 @@ export class JournalQueries {
         scanned += 1;
         last = row.n;
         if (!fits(query, row)) continue;
-        const body = this.#sql.body.get(row.n * revisionSlots + row.revision)?.body;
+        const body = this.#body(row.n, row.revision);
         if (body !== undefined) bodies.push(body);
         if (bodies.length >= query.limit) return { bodies, cursor: String(row.n) };
       }
@@ -142,25 +166,33 @@ export class JournalQueries {
     return this.#sql.outbox.all(afterSeq, limit);
   }
 
+  #body(n: number, revision: number): string | undefined {
+    const apart = this.#sql.body.get(n * revisionSlots + revision)?.body;
+    return apart ?? (revision === 1 ? this.#sql.jointRevision.get(n)?.body : undefined);
+  }
+
   #now(agentMs: number | null): number {
     return agentMs ?? this.#sql.agentMs.get()?.agent_ms ?? 0;
   }
 
-  #whole(head: CaseHead, agentMs: number): CaseRow {
+  #whole({ joint, ...head }: CaseHead, agentMs: number): CaseRow {
     const { n } = head;
     const kept = this.#small(head) ? this.#sql.input.get(n)?.bytes : undefined;
     return {
       ...head,
       agent_ms: agentMs,
       input: typeof kept === "string" ? kept : null,
-      revisions: this.#sql.revisions.all(n * revisionSlots, n * revisionSlots + revisionSlots - 1),
+      revisions: [
+        ...(joint === 1 ? this.#sql.jointRevision.all(n) : []),
+        ...this.#sql.revisions.all(n * revisionSlots, n * revisionSlots + revisionSlots - 1),
+      ],
       reviews: this.#sql.reviews.all(n).map((row) => row.body),
       outcomes: this.#sql.outcomes.all(n).map((row) => row.body),
     };
   }
 
   /** Whether the input is a text: a picture is not read for the sake of its case. */
-  #small(head: CaseHead): boolean {
+  #small(head: Omit<CaseHead, "joint">): boolean {
     return head.input_state === "kept" && /"input":\{"kind":"(features|items|event|entity)"\}/.test(head.header);
   }
 

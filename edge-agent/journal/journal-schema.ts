@@ -1,6 +1,6 @@
 /** The journal's tables. A change of any of them raises the version and brings a migration. */
 
-export const journalSchemaVersion = 1;
+export const journalSchemaVersion = 2;
 /** "HPJ1": tells a journal from any other SQLite file. */
 export const journalApplicationId = 0x48504a31;
 
@@ -12,6 +12,24 @@ export const revisionSlots = 16;
  * for which agents have run on this journal, which no clock jump moves. Input bytes are apart, so that an eviction
  * rewrites nothing else.
  */
+const deliveryPacks = `
+CREATE TABLE delivery_packs (
+  device TEXT NOT NULL,
+  first INTEGER NOT NULL,
+  cases BLOB NOT NULL,
+  PRIMARY KEY (device, first)
+) STRICT, WITHOUT ROWID;
+`;
+
+/**
+ * What brings a journal of version `from` to this one, in one transaction, or null for a version that never was. Since
+ * 2, a case that was admitted and decided in one step has an empty `header`: request, revision 1 and trace stand in its
+ * record, and its delivery in a pack.
+ */
+export function journalMigration(from: number): string | null {
+  return from === 1 ? deliveryPacks : null;
+}
+
 export const journalTables = `
 CREATE TABLE instance (
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -90,6 +108,8 @@ CREATE TABLE deliveries (
   key INTEGER NOT NULL,
   PRIMARY KEY (device, key)
 ) STRICT, WITHOUT ROWID;
+
+${deliveryPacks.trim()}
 
 CREATE TABLE reviews (
   n INTEGER NOT NULL,

@@ -98,7 +98,7 @@ export class JournalWriter {
     this.#cases = new CaseOps(database, this.#ledger, options.retention);
     const key = deriveSecret(readSecret(options.dir), "checkpoint");
     const { epoch } = this.#ledger;
-    this.#upkeep = new UpkeepOps(database, this.#ledger, options.limits, (n, hash) =>
+    this.#upkeep = new UpkeepOps(database, this.#ledger, this.#cases.deliveries, options.limits, (n, hash) =>
       checkpointMac(nodeHasher, key, epoch, n, hash),
     );
     this.#begin = database.prepare("BEGIN IMMEDIATE");
@@ -173,6 +173,7 @@ export class JournalWriter {
     this.#begin.run();
     try {
       const result = body();
+      this.#cases.deliveries.flush();
       this.#ledger.save(agentMsLagMax);
       this.#commit.run();
       this.#ledger.committed();
@@ -233,9 +234,9 @@ export class JournalWriter {
     const { agentMs, totals } = this.#ledger;
     const over = totals.inputBytes > this.#retention.journalBytesMax;
     if (!over) this.#budgetFull = false;
-    if (over || agentMs - this.#upkeepAtMs >= upkeepEveryMs || ops >= 32) {
-      this.#upkeepAtMs = agentMs;
-      this.#upkeep.evict(this.#retention, 64 + 2 * ops);
+    if (over || agentMs - this.#upkeepAtMs >= upkeepEveryMs) {
+      // A sweep that found as many as it may take is followed by another in the next commit.
+      if (!this.#upkeep.evict(this.#retention, 64 + 2 * ops)) this.#upkeepAtMs = agentMs;
       const stillOver = totals.inputBytes > this.#retention.journalBytesMax;
       this.#budgetFull = stillOver && this.#upkeep.nothingEvictable();
     }

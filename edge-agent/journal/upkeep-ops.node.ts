@@ -1,4 +1,5 @@
 import type { Database } from "../../protocol/platform/sqlite.node.ts";
+import type { DeliveryRows } from "./delivery-rows.node.ts";
 import { evictionRanks, planEviction, type EvictionRank } from "./eviction-plan.ts";
 import { textHash, type Ledger } from "./journal-ledger.node.ts";
 import { revisionSlots } from "./journal-schema.ts";
@@ -24,6 +25,9 @@ interface PrunableRow {
 }
 
 const configsMax = 10_000;
+
+/** The last record that was pruned. */
+const checkpointN = "coalesce((SELECT n FROM checkpoint), 0)";
 
 function prepareAll(database: Database) {
   const prepare = <Row = unknown>(sql: string) => database.prepare<unknown[], Row>(sql);
@@ -51,15 +55,19 @@ function prepareAll(database: Database) {
       `SELECT n, device, state, input_state, input_bytes, answered_agent_ms FROM cases ORDER BY n LIMIT ?`,
     ),
     oldRecords: prepare<{ n: number; agent_ms: number; hash: Uint8Array }>(
-      "SELECT n, agent_ms, hash FROM records ORDER BY n LIMIT ?",
+      `SELECT n, agent_ms, hash FROM records WHERE n > ${checkpointN} ORDER BY n LIMIT ?`,
     ),
     oldEvents: prepare<{ n: number; agent_ms: number }>("SELECT n, agent_ms FROM events ORDER BY n LIMIT ?"),
     deleteEvents: prepare("DELETE FROM events WHERE n <= ?"),
-    deleteRecords: prepare("DELETE FROM records WHERE n <= ?"),
+    // The record of a case that was admitted and decided in one step is that case's too, and stays as long as it does.
+    deleteRecords: prepare(
+      `DELETE FROM records WHERE n > ${checkpointN} AND n <= ?
+       AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.n = records.n AND c.header = '')`,
+    ),
+    deleteRecordOf: prepare(`DELETE FROM records WHERE n = ? AND n <= ${checkpointN}`),
     checkpoint: prepare("INSERT OR REPLACE INTO checkpoint (one, n, hash, at_ms, mac) VALUES (1, ?, ?, ?, ?)"),
     deleteCase: prepare("DELETE FROM cases WHERE n = ?"),
     deleteRevisions: prepare("DELETE FROM revisions WHERE key BETWEEN ? AND ?"),
-    deleteDeliveries: prepare("DELETE FROM deliveries WHERE device = ? AND key BETWEEN ? AND ?"),
     deleteReviews: prepare("DELETE FROM reviews WHERE n = ?"),
     deleteOutcomes: prepare("DELETE FROM outcomes WHERE n = ?"),
     deleteOutboxOf: prepare("DELETE FROM outbox WHERE n = ?"),
@@ -76,6 +84,7 @@ export class UpkeepOps {
   readonly #database: Database;
   readonly #ledger: Ledger;
   readonly #sql: ReturnType<typeof prepareAll>;
+  readonly #deliveries: DeliveryRows;
   readonly #limits: JournalLimits;
   readonly #sign: (n: number, hash: Uint8Array) => Uint8Array;
   /** Set by an erasure: the log still holds the erased bytes until it has been copied back and cut. */
@@ -84,18 +93,20 @@ export class UpkeepOps {
   constructor(
     database: Database,
     ledger: Ledger,
+    deliveries: DeliveryRows,
     limits: JournalLimits,
     sign: (n: number, hash: Uint8Array) => Uint8Array,
   ) {
     this.#database = database;
     this.#ledger = ledger;
+    this.#deliveries = deliveries;
     this.#limits = limits;
     this.#sign = sign;
     this.#sql = prepareAll(database);
   }
 
-  /** Evicts up to `rowsMax` inputs that are too old or over the budget. */
-  evict(retention: RetentionLimits, rowsMax: number): void {
+  /** Evicts up to `rowsMax` inputs that are too old or over the budget. True if there may be more of the old ones. */
+  evict(retention: RetentionLimits, rowsMax: number): boolean {
     const { agentMs } = this.#ledger;
     let left = rowsMax;
     for (const rank of Object.values(evictionRanks)) {
@@ -108,7 +119,8 @@ export class UpkeepOps {
       this.#drop(rows, "age");
       left -= rows.length;
     }
-    if (left <= 0 || this.#ledger.totals.inputBytes <= retention.journalBytesMax) return;
+    if (left <= 0) return true;
+    if (this.#ledger.totals.inputBytes <= retention.journalBytesMax) return false;
     const rows = this.#sql.evictable.all(left);
     const plan = planEviction(
       { bytesKept: this.#ledger.totals.inputBytes, bytesMax: retention.journalBytesMax },
@@ -124,6 +136,7 @@ export class UpkeepOps {
       rows.filter((row) => chosen.has(row.n)),
       "budget",
     );
+    return false;
   }
 
   /** True when nothing is left that may be evicted. */
@@ -179,8 +192,8 @@ export class UpkeepOps {
     const last = old.findLast((row) => row.agent_ms < beforeAgentMs);
     if (cases.length === 0 && events === null && last === undefined) return 0;
     if (last !== undefined) {
-      this.#sql.checkpoint.run(last.n, last.hash, Math.round(ledger.wallMs), this.#sign(last.n, last.hash));
       this.#sql.deleteRecords.run(last.n);
+      this.#sql.checkpoint.run(last.n, last.hash, Math.round(ledger.wallMs), this.#sign(last.n, last.hash));
     }
     ledger.totals.prunedCases += cases.length;
     ledger.append(
@@ -200,13 +213,14 @@ export class UpkeepOps {
   #deleteCase(row: PrunableRow, dropped: { deliveries: number; outbox: number }): void {
     const { totals } = this.#ledger;
     const [from, to] = [row.n * revisionSlots, row.n * revisionSlots + revisionSlots - 1];
-    const deliveries = this.#sql.deleteDeliveries.run(row.device, from, to).changes;
+    const deliveries = this.#deliveries.clearCase(row.device, row.n);
     const outbox = this.#sql.deleteOutboxOf.run(row.n).changes;
     this.#sql.deleteRevisions.run(from, to);
     this.#sql.deleteReviews.run(row.n);
     this.#sql.deleteOutcomes.run(row.n);
     this.#sql.deleteInput.run(row.n);
     this.#sql.deleteCase.run(row.n);
+    this.#sql.deleteRecordOf.run(row.n);
     if (row.input_state === "kept") totals.inputBytes -= row.input_bytes;
     totals.undelivered -= deliveries;
     totals.unsent -= outbox;

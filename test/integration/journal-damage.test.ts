@@ -21,7 +21,7 @@ import { prepareJournal } from "../../edge-agent/journal/journal-inspect.node.ts
 import { openForTest, temporaryDirectory } from "../contract/journal-sqlite.ts";
 import { admissionOf, decisionOf, makeRequest, recordOf } from "../support/journal-cases.ts";
 
-/** A journal of 40 decided cases, closed in order; each test damages its own copy. */
+/** A journal of 40 decided cases, a quarter of them in one step, closed in order; each test damages its own copy. */
 
 const original = temporaryDirectory();
 const copies: string[] = [];
@@ -31,8 +31,13 @@ beforeAll(async () => {
   const { journal } = await openForTest({ dir: original });
   for (let index = 0; index < 40; index += 1) {
     const request = index === 0 ? first : makeRequest();
+    const record = recordOf(decisionOf(request));
+    if (index >= 30) {
+      await journal.admit(admissionOf(request, { decision: () => record }));
+      continue;
+    }
     await journal.admit(admissionOf(request));
-    await journal.decide(recordOf(decisionOf(request)));
+    await journal.decide(record);
   }
   await journal.close();
 });
@@ -93,6 +98,18 @@ describe("a journal that cannot be trusted is set aside and a fresh one begins",
     "with a changed decision": [
       /revision 1 of case .* is another one/,
       (dir) => sql(dir, "UPDATE revisions SET body = replace(body, 'Oatly', 'Arla') WHERE key % 16 = 1"),
+    ],
+    "with a changed decision of a case that was decided in one step": [
+      /record 70: the hash/,
+      (dir) => sql(dir, "UPDATE records SET header = replace(header, 'Oatly', 'Arla') WHERE n = 70"),
+    ],
+    "with a second decision of such a case": [
+      /revision 1 of case .* stands twice/,
+      (dir) => sql(dir, "INSERT INTO revisions (key, body) SELECT 16 * n + 1, '{}' FROM cases WHERE header = ''"),
+    ],
+    "with another request of such a case": [
+      /the request of case .* is another one/,
+      (dir) => sql(dir, "UPDATE cases SET header = '{}' WHERE header = ''"),
     ],
     "with a changed picture": [
       /the input of case .* is another one/,
@@ -166,6 +183,55 @@ test("a checkpoint that the agent has not signed is found", async () => {
   const reader = await openJournalReadOnly(dir);
   expect(await reader.verify()).toMatchObject({ intact: false, fault: { message: /not signed by this agent/ } });
   await reader.close();
+});
+
+describe("a journal of version 1", () => {
+  /** Version 1 knew no cases decided in one step, and no packs of deliveries; else it is the same. */
+  async function old(): Promise<{ readonly dir: string; readonly ids: readonly string[] }> {
+    const dir = temporaryDirectory();
+    copies.push(dir);
+    const { journal } = await openForTest({ dir });
+    const ids: string[] = [];
+    for (let index = 0; index < 3; index += 1) {
+      const request = makeRequest();
+      ids.push(request.id);
+      await journal.admit(admissionOf(request));
+      if (index > 0) await journal.decide(recordOf(decisionOf(request, index === 1 ? "accept" : "escalate")));
+    }
+    await journal.close();
+    sql(dir, "DROP TABLE delivery_packs; PRAGMA user_version = 1");
+    return { dir, ids };
+  }
+
+  test("is taken up as it is, and goes on as one of this version", async () => {
+    const { dir, ids } = await old();
+    const under = await openForTest({ dir });
+    expect(under.opened).toEqual({ kind: "existing" });
+    const { journal } = under;
+    expect((await journal.undecided(10)).map(({ id }) => id)).toEqual([ids[0]]);
+    const request = makeRequest();
+    const record = recordOf(decisionOf(request));
+    expect(await journal.admit(admissionOf(request, { decision: () => record }))).toMatchObject({ decided: true });
+    const told = await journal.undelivered("camera-1", 10);
+    expect(told.map(({ decision: { id } }) => id)).toEqual([ids[1], ids[2], request.id]);
+    for (const { decision } of told) await journal.delivered("camera-1", decision.id, 1);
+    expect(await journal.undelivered("camera-1", 10)).toEqual([]);
+    expect(await journal.verify()).toMatchObject({ intact: true });
+    await journal.close();
+    expect((await prepare(dir)).opened).toEqual({ kind: "existing" });
+  });
+
+  test("can be read beside the agent that wrote it, and is not changed by that", async () => {
+    const { dir, ids } = await old();
+    const reader = await openJournalReadOnly(dir);
+    expect((await reader.undelivered("camera-1", 10)).map(({ decision: { id } }) => id)).toEqual([ids[1], ids[2]]);
+    expect((await reader.find(ids[1] ?? ""))?.state).toBe("final");
+    expect(await reader.verify()).toMatchObject({ intact: true });
+    await reader.close();
+    const database = new Sqlite(join(dir, "journal.db"), { readonly: true });
+    expect(database.pragma("user_version", { simple: true })).toBe(1);
+    database.close();
+  });
 });
 
 test("a newer journal is refused and left alone", async () => {

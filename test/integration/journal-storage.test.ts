@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openForTest, temporaryDirectory, type OpenOptions, type SqliteUnderTest } from "../contract/journal-sqlite.ts";
 import {
   admissionOf,
@@ -19,6 +19,8 @@ import { type Decision } from "../../protocol/index.ts";
 
 const pictureBytes = 1000;
 let under: SqliteUnderTest;
+/** Whether request and decision come in one step or in two. */
+let joint = false;
 
 async function open(options: OpenOptions = {}): Promise<void> {
   under = await openForTest(options);
@@ -29,8 +31,12 @@ afterEach(() => under.dispose());
 async function picture(verdict: Decision["verdict"] | null, audit = false): Promise<string> {
   const data = new Uint8Array(pictureBytes).fill(7);
   const request = makeRequest({ kind: "image", encoding: "jpeg", data });
-  await under.journal.admit(admissionOf(request));
-  if (verdict !== null) await under.journal.decide(recordOf(decisionOf(request, verdict), { audit }));
+  const record = verdict === null ? null : recordOf(decisionOf(request, verdict), { audit });
+  const { decided } = {
+    decided: false,
+    ...(await under.journal.admit(admissionOf(request, joint ? { decision: () => record } : {}))),
+  };
+  if (record !== null && !decided) await under.journal.decide(record);
   return request.id;
 }
 
@@ -51,7 +57,16 @@ test("more work than the queue holds is refused at once; what was taken is kept"
   expect((await under.journal.find(taken.at(-1)?.id ?? ""))?.state).toBe("received");
 });
 
-describe("at the byte budget", () => {
+const steps = [
+  ["in two steps", false],
+  ["in one step", true],
+] as const;
+
+describe.each(steps)("at the byte budget, decided %s", (_name, together) => {
+  beforeEach(() => {
+    joint = together;
+  });
+
   test("accepted pictures go first and the oldest of them, then answered ones, then audit samples, never an unanswered one", async () => {
     await open({ retention: { journalBytesMax: 5 * pictureBytes } });
     const { journal } = under;
@@ -95,7 +110,11 @@ describe("at the byte budget", () => {
   });
 });
 
-describe("as time passes", () => {
+describe.each(steps)("as time passes, decided %s", (_name, together) => {
+  beforeEach(() => {
+    joint = together;
+  });
+
   test("an input is kept for a while after its answer, not after its arrival", async () => {
     await open({ retention: { inputKeepMs: 60_000 } });
     const accepted = await picture("accept");
@@ -145,6 +164,9 @@ describe("as time passes", () => {
     expect((await under.journal.find(young))?.state).toBe("final");
     expect(await under.journal.verify()).toMatchObject({ intact: true });
     expect(await under.journal.counts()).toMatchObject({ inputBytes: 2 * pictureBytes, undelivered: 2 });
+    const told = await under.journal.undelivered("camera-1", 10);
+    expect(told.map(({ decision: { id } }) => id)).toEqual([waiting, young]);
+    expect((await under.journal.find(waiting))?.revisions).toHaveLength(1);
     under = (await under.reopen()) as SqliteUnderTest;
     expect(under.opened.kind).toBe("existing");
     const { records } = await under.journal.verify();

@@ -36,6 +36,8 @@ interface Snapshot {
   readonly cases: number;
   readonly revisions: number;
   readonly inputs: number;
+  readonly undelivered: number;
+  readonly packs: string;
 }
 
 function snapshot(file: string): Snapshot {
@@ -46,6 +48,11 @@ function snapshot(file: string): Snapshot {
     cases: count("count(*) FROM cases"),
     revisions: count("count(*) FROM revisions"),
     inputs: count("count(*) FROM inputs"),
+    undelivered: count("undelivered FROM instance"),
+    packs: database
+      .prepare("SELECT coalesce(group_concat(hex(cases)), '') FROM delivery_packs")
+      .pluck()
+      .get() as string,
   };
   database.close();
   return result;
@@ -60,28 +67,31 @@ test(`${tearsMax} torn logs all open as exact prefixes`, async () => {
   const writer = await openWriter({ dir, limits, retention, opened: "fresh", wallMs: 1 });
   const file = join(dir, "journal.db");
   const states = new Map<number, Snapshot>();
-  states.set(0, { headN: 0, cases: 0, revisions: 0, inputs: 0 });
+  states.set(0, { headN: 0, cases: 0, revisions: 0, inputs: 0, undelivered: 0, packs: "" });
   const note = () => {
     const state = snapshot(file);
     states.set(state.headN, state);
   };
   note();
+  let acknowledged: readonly Op[] = [];
   for (let commit = 0; commit < 60; commit += 1) {
     const requests = Array.from({ length: 1 + (commit % 7) }, () => makeRequest());
     const size = 32 + 300;
-    const ops = requests.flatMap(({ id }, index): Op[] => [
-      ["admit", id, "cam", "t", "mqtt", "json", 1, "{}", index * size, index * size + 32, 300, null],
-      [
-        "decide",
-        id,
-        "final",
-        "accept",
-        JSON.stringify({ ...decisionOf(makeRequest()), id }),
-        JSON.stringify(trace),
-        false,
-        null,
-      ],
-    ]);
+    const ops = requests.flatMap(({ id }, index): Op[] => {
+      const decision = JSON.stringify({ ...decisionOf(makeRequest()), id });
+      const decide = ["decide", id, "final", "accept", decision, JSON.stringify(trace), false, null] as const;
+      const [digestAt, inputAt] = [index * size, index * size + 32];
+      const request = JSON.stringify({ id });
+      const admit = (joint: typeof decide | null): Op =>
+        ["admit", id, "cam", "t", "mqtt", "json", 1, request, digestAt, inputAt, 300, joint] as const;
+      // Two thirds are admitted and decided in one step, as most are; of those, some are acknowledged a commit later.
+      return (commit + index) % 3 === 0 ? [admit(null), decide] : [admit(decide)];
+    });
+    const told = ops.flatMap((op): Op[] =>
+      op[0] === "admit" && op[11] !== null ? [["delivered", "cam", op[1], 1]] : [],
+    );
+    ops.push(...acknowledged);
+    acknowledged = told.slice(0, commit % 3);
     const bytes = new ArrayBuffer(size * requests.length);
     writer.apply([{ kind: "batch", wallMs: commit, agentMs: commit * 10, ops, bytes }]);
     note();

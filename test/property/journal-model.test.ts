@@ -29,7 +29,7 @@ interface ModelCase {
 
 type Step =
   | { readonly op: "admit" | "conflict" | "settle" | "erase" | "restart"; readonly of: number }
-  | { readonly op: "decide"; readonly of: number; readonly verdict: Decision["verdict"] }
+  | { readonly op: "decide" | "ask"; readonly of: number; readonly verdict: Decision["verdict"] }
   | { readonly op: "review" | "outcome"; readonly of: number; readonly label: string }
   | { readonly op: "delivered"; readonly of: number; readonly revision: number };
 
@@ -39,9 +39,10 @@ const label = fc.constantFrom("Oatly-Oat-Milk", "Arla-Milk", "Alpro");
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 25, arbitrary: fc.record({ op: fc.constant("admit" as const), of }) },
   {
-    weight: 25,
+    weight: 35,
     arbitrary: fc.record({
-      op: fc.constant("decide" as const),
+      // ask: request and decision in one step.
+      op: fc.constantFrom("decide" as const, "ask" as const),
       of,
       verdict: fc.constantFrom("accept" as const, "escalate" as const, "abstain" as const),
     }),
@@ -74,6 +75,13 @@ class Model {
         if (found !== undefined) return { kind: "known", decision: latest };
         this.cases.set(request.id, { revisions: [], reviews: [], outcomes: [], undelivered: [], erased: false });
         return { kind: "admitted" };
+      case "ask": {
+        if (found !== undefined) return { kind: "known", decision: latest };
+        const fresh = { revisions: [], reviews: [], outcomes: [], undelivered: [], erased: false };
+        this.cases.set(request.id, fresh);
+        this.#revise(fresh, decisionOf(request, one.verdict));
+        return { kind: "admitted", decided: true };
+      }
       case "conflict":
         if (found === undefined) return "not tried";
         return found.erased ? { kind: "known", decision: latest } : { kind: "conflict" };
@@ -131,6 +139,10 @@ async function real(under: SqliteUnderTest, model: Model, one: Step, device: str
       return "restarted";
     case "admit":
       return journal.admit(admissionOf(request, { device }));
+    case "ask": {
+      const record = recordOf(decisionOf(request, one.verdict));
+      return journal.admit(admissionOf(request, { device, decision: () => record }));
+    }
     case "conflict":
       if (!model.cases.has(id)) return "not tried";
       return journal.admit(admissionOf({ ...request, context: { basket: "another" } }, { device }));
