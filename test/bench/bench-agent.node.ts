@@ -18,10 +18,16 @@ import { scriptedHost } from "../support/scripted-host.ts";
 
 /**
  * The agent through its programmatic interface, so that a bench can look inside its process: asked by a message, it
- * tells the delays of its event loop since the last question and its memory. `--bare` is the same agent without journal and model.
+ * tells the delays of its event loop since the last question and its memory. `--bare` is the same agent without journal and model,
+ * `--review` lets people be asked.
  */
 const { values } = parseArgs({
-  options: { data: { type: "string" }, config: { type: "string" }, bare: { type: "boolean" } },
+  options: {
+    data: { type: "string" },
+    config: { type: "string" },
+    bare: { type: "boolean" },
+    review: { type: "boolean" },
+  },
 });
 const { data: dataDir = "", config = "" } = values;
 async function startWhole(): Promise<number> {
@@ -31,7 +37,7 @@ async function startWhole(): Promise<number> {
     configFiles: [{ layer: "store", path: config }],
     mqtt: { host: "127.0.0.1", port: 0 },
     http: null,
-    review: null,
+    review: values.review === true ? { host: "127.0.0.1", port: 0 } : null,
     models: {},
     logger: silentLogger,
   });

@@ -88,13 +88,14 @@ export interface BenchAgentOptions {
   readonly bare?: boolean;
   /** Added to its environment, for instance a slow disk. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Another store config than the place's. */
-  readonly configFile?: string;
+  /** With the review page, so that people can be asked. */
+  readonly review?: boolean;
 }
 
 export async function startBenchAgent(place: AgentPlace, options: BenchAgentOptions = {}): Promise<BenchAgent> {
-  const { bare = false, environment = {}, configFile = place.configFile } = options;
-  const args = ["--data", place.dataDir, "--config", configFile, ...(bare ? ["--bare"] : [])];
+  const { bare = false, review = false, environment = {} } = options;
+  const flags = [...(bare ? ["--bare"] : []), ...(review ? ["--review"] : [])];
+  const args = ["--data", place.dataDir, "--config", place.configFile, ...flags];
   const child = fork(join(root, "test/bench/bench-agent.node.ts"), args, {
     cwd: place.dataDir,
     env: { ...process.env, ...environment },
