@@ -237,7 +237,7 @@ function explain(refusal: RegistryRefusal, entry: RegistryEntry, event: Registry
         hint: "Give the model a new version.",
       });
     case "unknown_version":
-      return notFound(`${entry.name}@${version || "?"}`, entry);
+      return notFound(version === "" ? entry.name : `${entry.name}@${version}`, entry);
     case "no_previous":
       return refused("HP_MODEL_NOT_FOUND", `${entry.name} has no previous version`, {
         hint: "Activate a version by name: holdpoint model list shows them.",

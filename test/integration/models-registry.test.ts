@@ -91,6 +91,14 @@ describe("the model registry", () => {
     expect(await registry.damaged()).toEqual([]);
   });
 
+  it("names an unknown model as it was asked for", async () => {
+    const registry = openRegistry(newRegistry());
+    for (const spec of ["nope", "nope@1.0.0"]) {
+      const error = { code: "HP_MODEL_NOT_FOUND", message: `${spec} is not in the registry` };
+      expect(await registry.activate(spec)).toMatchObject({ ok: false, error });
+    }
+  });
+
   it("says which file is damaged when a ref or a manifest is", async () => {
     const registryDir = newRegistry();
     const registry = openRegistry(registryDir);
