@@ -42,7 +42,7 @@ export const fastapiPeer: PeerKind = {
         [
           ...[python, "-m", "uvicorn", "decision_api:app", "--host", "127.0.0.1", "--port", String(port)],
           ...["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
-          // A process for each of two cores: measured as fast at one client and up to a third faster at a hundred.
+          // A process for each of two cores; on a busy machine one was not faster.
           ...["--workers", "2"],
         ],
         options,

@@ -1,6 +1,8 @@
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { peerCases, peerModel, peerOnnx } from "./peer-model.ts";
 import { type Environment, type PeerProcess, startPeer } from "./peer-process.ts";
@@ -17,9 +19,13 @@ export interface PeerPlace {
 
 export const benchFolder = fileURLToPath(new URL("./", import.meta.url));
 export const clientsMax = 100;
+const answerMsMax = 60_000;
 
 export async function peerPlace(slow: Environment = {}): Promise<PeerPlace & { remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "holdpoint-peers-"));
+  // After the servers were killed, where the bench ends early: what they leave is over a hundred megabytes.
+  const removeNow = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  process.once("exit", removeNow);
   const model = peerModel();
   const files = { PEER_MODEL: "model.json", PEER_CASES: "cases.json", PEER_ONNX: "model.onnx" };
   await writeFile(join(folder, files.PEER_MODEL), JSON.stringify(model));
@@ -34,7 +40,10 @@ export async function peerPlace(slow: Environment = {}): Promise<PeerPlace & { r
       await mkdir(path);
       return path;
     },
-    remove: () => rm(folder, { recursive: true, force: true }),
+    remove: async () => {
+      process.off("exit", removeNow);
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -83,7 +92,14 @@ export async function startTraffic(
     },
     run: async (seconds) => {
       load.say({ seconds });
-      return JSON.parse(await load.line()) as TrafficResult;
+      // Somebody who stopped answering must not hold the bench for ever.
+      const patience = new AbortController();
+      const tooLate = sleep(answerMsMax + seconds * 1000, null, { signal: patience.signal });
+      const line = await Promise.race([load.line(), tooLate]);
+      if (line === null) throw new Error(`${name} stopped answering`);
+      tooLate.catch(() => undefined);
+      patience.abort();
+      return JSON.parse(line) as TrafficResult;
     },
     stop: load.stop,
   };
