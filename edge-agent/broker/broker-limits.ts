@@ -34,6 +34,8 @@ export interface BrokerLimits {
   readonly retryAfterMs: number;
   /** A peer that takes no bytes for so long while an answer waits for it is closed. */
   readonly drainTimeoutMs: number;
+  /** A peer to whom something is owed, bytes or a decision that it has not acknowledged, is closed after such a silence. */
+  readonly frozenTimeoutMs: number;
   /** The retained status is published at least this often. */
   readonly statusIntervalMs: number;
 }
@@ -55,5 +57,6 @@ export const brokerLimits: BrokerLimits = Object.freeze({
   withheldCloseMs: 30_000,
   retryAfterMs: 1_000,
   drainTimeoutMs: 2_000,
+  frozenTimeoutMs: 120_000,
   statusIntervalMs: 10_000,
 });

@@ -5,8 +5,16 @@ import { AckOrder } from "./ack-order.ts";
 import { type BrokerLimits } from "./broker-limits.ts";
 import { type ByteBudget } from "./byte-budget.ts";
 import { type ConnectionFault } from "./connection-fault.ts";
-import { encodePublish, FrameScanner, packetType, type FrameHeader, type FrameRuling } from "./frame.ts";
+import {
+  encodePublish,
+  FrameScanner,
+  packetType,
+  type FrameHeader,
+  type FrameJudge,
+  type FrameRuling,
+} from "./frame.ts";
 
+/** One object for all connections: what each of them holds is paid ten thousand times. */
 export interface ConnectionOptions {
   readonly limits: BrokerLimits;
   readonly timers: Timers;
@@ -14,6 +22,16 @@ export interface ConnectionOptions {
   /** The whole CONNECT packet has been read. */
   readonly onConnect: (connection: Connection) => void;
   readonly onFault: (connection: Connection, fault: ConnectionFault) => void;
+  readonly onClosed: (connection: Connection) => void;
+}
+
+/** Who has to hear of a connection after CONNACK. */
+export interface ConnectionOwner {
+  /** Something was sent that the device has to acknowledge. */
+  readonly awaitsDevice: boolean;
+  /** The peer takes bytes again. */
+  flowing(): void;
+  closed(): void;
 }
 
 /**
@@ -25,8 +43,31 @@ export interface ConnectionOptions {
  * - nothing is read while the peer does not take what is written,
  * - acknowledgements of one group commit leave in one write.
  */
-export class Connection extends Duplex {
+export class Connection extends Duplex implements FrameJudge {
+  // Functions of the class and not of each connection; `this` is the socket, which knows its connection.
+  static readonly #onData = function (this: GuardedSocket, chunk: Uint8Array): void {
+    this[guard].#feed(chunk);
+  };
+  static readonly #onEnd = function (this: GuardedSocket): void {
+    this[guard].#socketEnded();
+  };
+  static readonly #onDrain = function (this: GuardedSocket): void {
+    this[guard].#drained();
+  };
+  static readonly #onError = function (this: GuardedSocket, cause: Error): void {
+    this[guard].#socketFailed = true;
+    this[guard].destroy(cause);
+  };
+  static readonly #onClose = function (this: GuardedSocket): void {
+    this[guard].destroy();
+  };
+  static readonly #closed = function (this: Connection): void {
+    this.#options.onClosed(this);
+    this.owner?.closed();
+  };
+
   readonly remote: string;
+  owner: ConnectionOwner | null = null;
   /** Name of the device, once it has shown its secret. */
   device: string | null = null;
   /** Set by preConnect: why authentication will be refused whatever the secret is. */
@@ -45,39 +86,34 @@ export class Connection extends Duplex {
   /** DISCONNECT has been read. */
   #leaving = false;
   #inside = 0;
-  #outgoing: Uint8Array[] = [];
+  #outgoing: Uint8Array[] | null = null;
   #outgoingBytes = 0;
   #flushScheduled = false;
   #written: (() => void) | null = null;
-  #largeInside: LargeFrame[] = [];
+  #largeInside: readonly LargeFrame[] = noFrames;
   #largeNext: LargeFrame | null = null;
   #ended = false;
   #frameTimer: Cancel | null = null;
   #withheldTimer: Cancel | null = null;
   #lastWords = false;
   #socketFailed = false;
+  /** Bytes that have come and gone, when that was last looked at; and since when it is the same. */
+  #movedBytes = 0;
+  #stillSinceMs = -1;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     super({ allowHalfOpen: false });
     this.remote = socket.remoteAddress ?? "";
     this.#socket = socket;
     this.#options = options;
-    this.#scanner = new FrameScanner((header) => this.#rule(header));
+    this.#scanner = new FrameScanner(this);
     socket.setNoDelay(true);
     // A keep alive of 0 is allowed (MQTT-3.1.2.10); the kernel then finds out that the peer is gone.
     socket.setKeepAlive(true, 60_000);
-    socket.on("data", (chunk: Uint8Array) => this.#feed(chunk));
-    socket.on("end", () => {
-      this.#ended = true;
-      this.#chunk = null;
-      this.push(null);
-    });
-    socket.on("drain", () => this.#drained());
-    socket.on("error", (cause) => {
-      this.#socketFailed = true;
-      this.destroy(cause);
-    });
-    socket.on("close", () => this.destroy());
+    (socket as GuardedSocket)[guard] = this;
+    socket.on("data", Connection.#onData).on("end", Connection.#onEnd).on("drain", Connection.#onDrain);
+    socket.on("error", Connection.#onError).on("close", Connection.#onClose);
+    this.on("close", Connection.#closed);
   }
 
   get silent(): boolean {
@@ -99,8 +135,9 @@ export class Connection extends Duplex {
   leave(bytes: number): void {
     this.#inside -= 1;
     if (this.#isLarge(bytes)) {
-      const at = this.#largeInside.findIndex((frame) => frame.bytes === bytes);
-      for (const frame of this.#largeInside.splice(at, at < 0 ? 0 : 1)) frame.claim?.release();
+      const left = this.#largeInside.find((frame) => frame.bytes === bytes);
+      left?.claim?.release();
+      this.#largeInside = this.#largeInside.filter((frame) => frame !== left);
     }
     if (this.#chunk !== null) this.#pump();
   }
@@ -124,6 +161,33 @@ export class Connection extends Duplex {
     this.#lastWords = this.device !== null;
     this.#options.onFault(this, fault);
     this.destroy();
+  }
+
+  /**
+   * Asked now and then. True once nothing has come or gone for `frozenTimeoutMs` although bytes wait for the peer, or a
+   * decision for its acknowledgement: a peer without a keep alive is never found out otherwise.
+   */
+  isFrozen(nowMs: number): boolean {
+    const socket = this.#socket;
+    const waits = this.#outgoingBytes > 0 || socket.writableLength > 0 || this.owner?.awaitsDevice === true;
+    const heldByUs = this.#chunk !== null && !this.clogged;
+    if (!waits || heldByUs) {
+      this.#stillSinceMs = -1;
+      return false;
+    }
+    const movedBytes = socket.bytesRead + socket.bytesWritten - socket.writableLength;
+    if (this.#stillSinceMs < 0 || movedBytes !== this.#movedBytes) {
+      this.#movedBytes = movedBytes;
+      this.#stillSinceMs = Math.round(nowMs);
+      return false;
+    }
+    return nowMs - this.#stillSinceMs >= this.#options.limits.frozenTimeoutMs;
+  }
+
+  #socketEnded(): void {
+    this.#ended = true;
+    this.#chunk = null;
+    this.push(null);
   }
 
   #isLarge(bytes: number): boolean {
@@ -171,7 +235,7 @@ export class Connection extends Duplex {
     else this.#socket.pause();
   }
 
-  #rule(header: FrameHeader): FrameRuling {
+  rule(header: FrameHeader): FrameRuling {
     const { limits } = this.#options;
     if (!this.#connectSeen) {
       if (header.type !== packetType.connect || header.bytes > limits.connectBytesMax) return "refuse";
@@ -208,7 +272,7 @@ export class Connection extends Duplex {
       });
     }
     if (!frame.granted) return false;
-    this.#largeInside.push(frame);
+    this.#largeInside = [...this.#largeInside, frame];
     this.#largeNext = null;
     this.#stopFrameTimer();
     const { timers, limits } = this.#options;
@@ -222,7 +286,7 @@ export class Connection extends Duplex {
   }
 
   #enqueue(bytes: Uint8Array): void {
-    this.#outgoing.push(bytes);
+    (this.#outgoing ??= []).push(bytes);
     this.#outgoingBytes += bytes.byteLength;
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
@@ -234,10 +298,10 @@ export class Connection extends Duplex {
     this.#flushScheduled = false;
     const parts = this.#outgoing;
     const bytes = this.#outgoingBytes;
-    this.#outgoing = [];
+    this.#outgoing = null;
     this.#outgoingBytes = 0;
-    const [first] = parts;
-    if (first === undefined || this.#socket.destroyed || this.#socket.writableEnded) return;
+    const first = parts?.[0];
+    if (parts === null || first === undefined || this.#socket.destroyed || this.#socket.writableEnded) return;
     if (parts.length === 1) this.#socket.write(first);
     else if (bytes <= concatBytesMax) this.#socket.write(Buffer.concat(parts, bytes));
     else {
@@ -252,7 +316,7 @@ export class Connection extends Duplex {
     const written = this.#written;
     this.#written = null;
     written?.();
-    this.emit("flowing");
+    this.owner?.flowing();
     if (this.#chunk !== null) this.#pump();
   }
 
@@ -285,7 +349,7 @@ export class Connection extends Duplex {
     this.#withheldTimer?.();
     this.#largeNext?.claim?.release();
     for (const frame of this.#largeInside) frame.claim?.release();
-    this.#largeInside = [];
+    this.#largeInside = noFrames;
     this.#chunk = null;
     if (cause === null) this.#flush();
     this.endedBy = this.#socketFailed ? null : cause;
@@ -307,12 +371,20 @@ export class Connection extends Duplex {
   }
 }
 
+/** The way from a socket to its connection without a closure. */
+const guard = Symbol("connection");
+interface GuardedSocket extends Socket {
+  [guard]: Connection;
+}
+
 /** A frame that counts against the shared budget. */
 interface LargeFrame {
   readonly bytes: number;
   granted: boolean;
   claim: { release(): void } | null;
 }
+
+const noFrames: readonly LargeFrame[] = [];
 
 /** MQTT-3.8.3-3, MQTT-3.10.3-2: a packet id and at least one filter of at least one character. */
 const leastBytes: Readonly<Partial<Record<number, number>>> = {

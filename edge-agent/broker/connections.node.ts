@@ -4,7 +4,7 @@ import { type AgentMetrics } from "../service.ts";
 import { type BrokerLimits } from "./broker-limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { faultErrors, faultOf, type ConnectionFault } from "./connection-fault.ts";
-import { Connection } from "./connection.node.ts";
+import { Connection, type ConnectionOptions } from "./connection.node.ts";
 
 export interface ConnectionsOptions {
   readonly limits: BrokerLimits;
@@ -18,35 +18,35 @@ export interface ConnectionsOptions {
 /** The open connections, with and without a CONNECT, and what is said and counted when one is closed for a fault. */
 export class Connections {
   readonly #options: ConnectionsOptions;
-  readonly #largeFrames: ByteBudget;
+  readonly #shared: ConnectionOptions;
   readonly #all = new Set<Connection>();
   /** Connections without a whole CONNECT, the oldest first. */
   readonly #silent = new Set<Connection>();
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    this.#largeFrames = new ByteBudget(options.limits.largeFramesBytesMax);
+    const { limits, timers } = options;
+    this.#shared = {
+      limits,
+      timers,
+      largeFrames: new ByteBudget(limits.largeFramesBytesMax),
+      onConnect: (connection) => void this.#silent.delete(connection),
+      onFault: (connection, fault) => this.faulted(connection, fault),
+      onClosed: (connection) => {
+        this.#all.delete(connection);
+        this.#silent.delete(connection);
+        this.#ended(connection);
+      },
+    };
   }
 
   /** The guarded stream of a socket that was just accepted. Too many silent ones: the oldest is closed. */
   accept(socket: Socket): Connection {
-    const { limits, timers } = this.#options;
-    const connection = new Connection(socket, {
-      limits,
-      timers,
-      largeFrames: this.#largeFrames,
-      onConnect: (silent) => void this.#silent.delete(silent),
-      onFault: (faulty, fault) => this.faulted(faulty, fault),
-    });
+    const connection = new Connection(socket, this.#shared);
     this.#all.add(connection);
     this.#silent.add(connection);
-    connection.once("close", () => {
-      this.#all.delete(connection);
-      this.#silent.delete(connection);
-      this.#ended(connection);
-    });
     const [oldest] = this.#silent;
-    if (this.#silent.size > limits.silentConnectionsMax) oldest?.fail("crowded");
+    if (this.#silent.size > this.#shared.limits.silentConnectionsMax) oldest?.fail("crowded");
     return connection;
   }
 

@@ -21,12 +21,17 @@ export type ScanResult =
   | { readonly kind: "held"; readonly end: number }
   | { readonly kind: "refused"; readonly header: FrameHeader | null };
 
+/** Asked about each frame as soon as its header is whole; a held one is asked about again. */
+export interface FrameJudge {
+  rule(header: FrameHeader): FrameRuling;
+}
+
 /**
  * Follows the frames in a stream of bytes without keeping any of them: a parser of the remaining length (MQTT-2.2.3)
- * that asks `rule` about each frame as soon as its header is whole, before the first byte of its body is read.
+ * that asks its judge about each frame before the first byte of its body is read.
  */
 export class FrameScanner {
-  readonly #rule: (header: FrameHeader) => FrameRuling;
+  readonly #judge: FrameJudge;
   #first = -1;
   #length = 0;
   #multiplier = 1;
@@ -36,8 +41,8 @@ export class FrameScanner {
   #idLeft = 0;
   #idIsZero = true;
 
-  constructor(rule: (header: FrameHeader) => FrameRuling) {
-    this.#rule = rule;
+  constructor(judge: FrameJudge) {
+    this.#judge = judge;
   }
 
   /** True between frames: nothing of a next one has been read. */
@@ -49,7 +54,7 @@ export class FrameScanner {
     let at = from;
     for (;;) {
       if (this.#held !== null) {
-        const ruling = this.#rule(this.#held);
+        const ruling = this.#judge.rule(this.#held);
         if (ruling === "hold") return { kind: "held", end: at };
         if (ruling === "refuse") return { kind: "refused", header: this.#held };
         this.#left = this.#held.bytes;

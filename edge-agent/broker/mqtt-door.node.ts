@@ -112,11 +112,13 @@ export class MqttDoor {
     if (this.#aedes?.closed === false) this.#aedes.publish(packet, () => undefined);
   }
 
-  /** Once a second: rows that wait are tried again; devices that were removed are shown out. */
+  /** Once a second: rows that wait are tried again; devices that were removed, or are frozen, are shown out. */
   tick(): void {
+    const nowMs = this.#options.clock.monotonicMs();
     for (const peer of this.peers.all()) {
-      if (this.#options.devices.has(peer.device)) peer.window.pump();
-      else peer.connection.fail("revoked");
+      if (!this.#options.devices.has(peer.device)) peer.connection.fail("revoked");
+      else if (peer.connection.isFrozen(nowMs)) peer.connection.fail("frozen");
+      else peer.window.pump();
     }
   }
 

@@ -3,10 +3,11 @@ import { encodeMessage } from "../../protocol/index.ts";
 import { type AgentMetrics, type AgentService, type Revision } from "../service.ts";
 import { connectionOf, restoredSubscriptions } from "./aedes.node.ts";
 import { type BrokerLimits } from "./broker-limits.ts";
-import { DeliveryWindow } from "./delivery-window.ts";
+import { type Connection, type ConnectionOwner } from "./connection.node.ts";
+import { DeliveryWindow, type DeliveryPorts, type SentRevision } from "./delivery-window.ts";
 import { feedQos, type Peer, type Peers } from "./peer.node.ts";
 import { type SessionStore } from "./session-store.node.ts";
-import { deviceTopics } from "./topic-access.ts";
+import { deviceTopics, type DeviceTopics } from "./topic-access.ts";
 
 export interface PresenceOptions {
   readonly service: AgentService;
@@ -15,6 +16,69 @@ export interface PresenceOptions {
   readonly sessions: SessionStore;
   readonly limits: BrokerLimits;
 }
+
+/** A device that is connected: its connection's owner, and the ports of its window, as one object and no closures. */
+class ConnectedPeer implements Peer, DeliveryPorts, ConnectionOwner {
+  readonly device: string;
+  readonly clientId: string;
+  readonly clean: boolean;
+  readonly connection: Connection;
+  readonly topics: DeviceTopics;
+  readonly window: DeliveryWindow;
+  readonly filters = new Map<string, number>();
+  readonly #service: AgentService;
+  readonly #presence: Presence;
+  /** Sent and not acknowledged. */
+  #owed = 0;
+
+  constructor(client: Client, connection: Connection, device: string, options: PresenceOptions, presence: Presence) {
+    const { limits, service, sessions } = options;
+    this.device = device;
+    this.clientId = client.id;
+    this.clean = client.clean;
+    this.connection = connection;
+    this.topics = deviceTopics(service.storeId, device);
+    this.#service = service;
+    this.#presence = presence;
+    const resumed = client.clean ? nothingInflight : sessions.inflight(client.id);
+    this.window = new DeliveryWindow(this, limits.deliveryWindowMax, resumed);
+  }
+
+  send(revision: Revision, packetId: number, dup: boolean): void {
+    this.#owed += 1;
+    const payload = encodeMessage(revision.decision, revision.encoding);
+    this.connection.sendPublish(this.topics.decision, payload, packetId, dup);
+  }
+
+  async undelivered(limit: number): Promise<readonly Revision[]> {
+    const rows = await this.#service.undelivered(this.device, limit);
+    return rows.filter(({ transport }) => transport === "mqtt");
+  }
+
+  delivered(id: string, revision: number): void {
+    // What was sent on an earlier connection can be acknowledged on this one.
+    this.#owed = Math.max(0, this.#owed - 1);
+    this.#service.delivered(this.device, id, revision);
+  }
+
+  clogged(): boolean {
+    return this.connection.clogged;
+  }
+
+  get awaitsDevice(): boolean {
+    return this.#owed > 0;
+  }
+
+  flowing(): void {
+    this.window.pump();
+  }
+
+  closed(): void {
+    this.#presence.left(this);
+  }
+}
+
+const nothingInflight: ReadonlyMap<number, SentRevision> = new Map();
 
 /** A device's stay, from CONNACK to the end of its connection: what it has subscribed to and what it is sent. */
 export class Presence {
@@ -28,36 +92,14 @@ export class Presence {
     const connection = connectionOf(client);
     const device = connection?.device ?? null;
     if (connection === null || device === null || connection.destroyed) return;
-    const { limits, metrics, peers, service, sessions } = this.#options;
-    const topics = deviceTopics(service.storeId, device);
-    const window = new DeliveryWindow(
-      {
-        send: (revision, packetId, dup) =>
-          connection.sendPublish(topics.decision, encodeMessage(revision.decision, revision.encoding), packetId, dup),
-        undelivered: async (limit) =>
-          (await service.undelivered(device, limit)).filter(({ transport }) => transport === "mqtt"),
-        delivered: (id, revision) => service.delivered(device, id, revision),
-        clogged: () => connection.clogged,
-      },
-      limits.deliveryWindowMax,
-      client.clean ? new Map() : sessions.inflight(client.id),
-    );
-    const peer: Peer = {
-      device,
-      clientId: client.id,
-      clean: client.clean,
-      connection,
-      topics,
-      window,
-      filters: new Map(),
-    };
-    connection.on("flowing", () => window.pump());
-    connection.once("close", () => this.gone(client));
+    const { metrics, peers, service } = this.#options;
+    const peer = new ConnectedPeer(client, connection, device, this.#options, this);
+    connection.owner = peer;
     peers.add(peer);
     metrics.connections("mqtt", peers.size);
     // A kept session's subscriptions were restored without a "subscribe" event.
     for (const { topic, qos } of restoredSubscriptions(client)) peer.filters.set(topic, qos);
-    window.subscribed(feedQos(peer, service.storeId, "decision"));
+    peer.window.subscribed(feedQos(peer, service.storeId, "decision"));
     connection.open();
   }
 
@@ -76,9 +118,14 @@ export class Presence {
   }
 
   gone(client: Client): void {
-    const { metrics, peers, sessions } = this.#options;
     const peer = this.#peerOf(client);
-    if (peer === null || !peers.remove(peer)) return;
+    if (peer !== null) this.left(peer);
+  }
+
+  /** Its connection has ended. */
+  left(peer: Peer): void {
+    const { metrics, peers, sessions } = this.#options;
+    if (!peers.remove(peer)) return;
     peer.window.close();
     if (!peer.clean) sessions.keepInflight(peer.clientId, peer.window.inflight());
     metrics.connections("mqtt", peers.size);

@@ -78,11 +78,11 @@ export class SessionStore {
     else this.#retained.set(packet.topic, packet);
   }
 
-  createRetainedStreamCombi(filters: readonly string[]): Readable {
+  createRetainedStreamCombi(filters: readonly string[]): Pick<Readable, "pipe"> {
     const matching = [...this.#retained.values()].filter(({ topic }) =>
       filters.some((filter) => matches(filter, topic)),
     );
-    return Readable.from(matching);
+    return matching.length === 0 ? new NoPackets() : Readable.from(matching);
   }
 
   async addSubscriptions(client: ClientRef, subscriptions: readonly SubscriptionRef[]): Promise<void> {
@@ -126,7 +126,7 @@ export class SessionStore {
   }
 
   outgoingStream(): Readable {
-    return Readable.from([]);
+    return new NoPackets();
   }
 
   async outgoingClearMessageId(client: ClientRef, packet: StoredPacket): Promise<SentRevision | undefined> {
@@ -168,7 +168,7 @@ export class SessionStore {
   }
 
   streamWill(): Readable {
-    return Readable.from([]);
+    return new NoPackets();
   }
 
   async countOffline(): Promise<{ subsCount: number; clientsCount: number }> {
@@ -200,6 +200,13 @@ export class SessionStore {
   #dropIfEmpty(clientId: string): void {
     const session = this.#sessions.get(clientId);
     if (session && session.subscriptions.size === 0 && session.incoming.size === 0) this.#sessions.delete(clientId);
+  }
+}
+
+/** Every CONNECT asks for two streams that have nothing; `Readable.from` would make an iterator for each. */
+class NoPackets extends Readable {
+  override _read(): void {
+    this.push(null);
   }
 }
 

@@ -44,17 +44,45 @@ export function mayReceive(topic: string, store: string, device: string): boolea
   return !topic.includes("+") && !topic.includes("#") && feedsOf(topic, store, device) !== null;
 }
 
-/** The topics of one device, made once per connection. */
+/** The topics of one device, UTF-8. */
 export interface DeviceTopics {
   readonly decision: Uint8Array;
   readonly received: Uint8Array;
   readonly error: Uint8Array;
 }
 
+/** Each is made when it is first used, and then kept: most connections of a big store say nothing most of the time. */
 export function deviceTopics(store: string, device: string): DeviceTopics {
-  const encoder = new TextEncoder();
-  const encoded = (channel: AgentChannel): Uint8Array => encoder.encode(deviceTopic(store, device, channel));
-  return { decision: encoded("decision"), received: encoded("received"), error: encoded("error") };
+  return new LazyTopics(store, device);
+}
+
+class LazyTopics implements DeviceTopics {
+  readonly #store: string;
+  readonly #device: string;
+  #decision: Uint8Array | null = null;
+  #received: Uint8Array | null = null;
+  #error: Uint8Array | null = null;
+
+  constructor(store: string, device: string) {
+    this.#store = store;
+    this.#device = device;
+  }
+
+  get decision(): Uint8Array {
+    return (this.#decision ??= this.#encoded("decision"));
+  }
+
+  get received(): Uint8Array {
+    return (this.#received ??= this.#encoded("received"));
+  }
+
+  get error(): Uint8Array {
+    return (this.#error ??= this.#encoded("error"));
+  }
+
+  #encoded(channel: AgentChannel): Uint8Array {
+    return new TextEncoder().encode(deviceTopic(this.#store, this.#device, channel));
+  }
 }
 
 /**

@@ -191,6 +191,42 @@ describe("a device that does not behave", () => {
     expect(performance.now() - startMs).toBeLessThan(4_000);
   }, 20_000);
 
+  test("without a keep alive, who owes a PUBACK and says nothing is closed; who owes nothing, or says something, is not", async () => {
+    door = await openDoor({ frozenTimeoutMs: 1_500 });
+    const subscribe = async (clientId: string, device: string): Promise<Socket> => {
+      const socket = await door.raw();
+      socket.write(connectBytes(clientId, device, true, { keepalive: 0 }));
+      expect(await connackCode(socket)).toBe(0);
+      const name = Buffer.from(topic("decision", device));
+      const subscription = [Buffer.from([0x82, name.length + 5, 0, 1, 0, name.length]), name, Buffer.from([1])];
+      socket.write(Buffer.concat(subscription));
+      await new Promise((resolve) => void socket.once("data", resolve));
+      return socket;
+    };
+    const [frozen, slow, idle] = [
+      await subscribe("camera-1-frozen", "camera-1"),
+      await subscribe("camera-1-slow", "camera-1"),
+      await subscribe("till-1-idle", "till-1"),
+    ];
+    const ended: Socket[] = [];
+    for (const socket of [frozen, slow, idle]) socket.once("close", () => ended.push(socket)).resume();
+    const pings = setInterval(() => slow.write(Buffer.from([0xc0, 0])), 300);
+    door.service.durable.set("1", { device: "camera-1", encoding: "json", transport: "mqtt", body: "" });
+    door.service.decide("1");
+    try {
+      await until(() => ended.length > 0, 6_000);
+      await pause(2_200);
+      expect(ended).toEqual([frozen]);
+      expect(door.metrics.refusals).toEqual(["mqtt HP_TIMEOUT"]);
+      const again = await door.connect("camera-1", { clientId: "camera-1-again" });
+      const got = inbox(again);
+      await again.subscribeAsync(topic("decision"), { qos: 1 });
+      await until(() => got.length === 1);
+    } finally {
+      clearInterval(pings);
+    }
+  }, 20_000);
+
   test("a publisher whose messages are not durable yet is not read further", async () => {
     door = await openDoor({ inflightPerClientMax: 16 });
     const commits: (() => void)[] = [];

@@ -48,10 +48,12 @@ describe("the frames in a stream", () => {
           const stream = Buffer.concat(frames);
           const passed: FrameHeader[] = [];
           let holdAt = 0;
-          const scanner = new FrameScanner((header) => {
-            if (holds[holdAt++] === true) return "hold";
-            passed.push(header);
-            return "pass";
+          const scanner = new FrameScanner({
+            rule: (header) => {
+              if (holds[holdAt++] === true) return "hold";
+              passed.push(header);
+              return "pass";
+            },
           });
           let handedOn = 0;
           for (let at = 0, cut = 0; at < stream.length; cut += 1) {
