@@ -58,10 +58,7 @@ export type RevisionListener<Origin> = (decision: Decision, origin: Origin | nul
 /** What a refused device is told to wait: long enough to drain a batch, short enough not to be noticed. */
 const busyRetryMs = 250;
 const drainingRetryMs = 2000;
-/**
- * More than one commit can tell at once. What is kept outlives the collector's young generation, which is copied then:
- * four times as many cost 5 µs a decision.
- */
+/** More than one commit can tell at once. What is kept outlives the collector's young generation, and is copied twice. */
 const recentMax = 1024;
 /** A model that runs longer is not waited for: the request is made durable while it looks. */
 const quickMsMax = 3;
@@ -104,8 +101,11 @@ export class Engine<Origin extends object> {
     }
     // The model looks while the commit runs: whichever takes longer is what the device waits for.
     const finding = this.#inFlight.has(request.id) ? null : pipeline.find(request);
-    const early = new EarlyDecision(finding, (found) => this.#rule(request, found));
-    void finding?.then(({ modelMs }) => this.#timeModel(request.task, modelMs ?? 0));
+    const early = new EarlyDecision((found) => this.#rule(request, found));
+    void finding?.then((found) => {
+      early.found = found;
+      this.#timeModel(request.task, found.modelMs ?? 0);
+    });
     this.#admitting += 1;
     try {
       const admitted = await store.admit({
@@ -306,18 +306,18 @@ interface RuledRecord extends DecisionRecord {
  */
 class EarlyDecision {
   readonly #rule: (found: Found) => RuledRecord;
-  #found: Found | null = null;
+  /** What the model has said, once it has. */
+  found: Found | null = null;
   #record: RuledRecord | null = null;
   #kept = false;
 
-  constructor(finding: Promise<Found> | null, rule: (found: Found) => RuledRecord) {
+  constructor(rule: (found: Found) => RuledRecord) {
     this.#rule = rule;
-    void finding?.then((found) => (this.#found = found));
   }
 
   /** The decision to commit, or null while the model is at work. Ruled on when asked, by what holds then. */
   take(): RuledRecord | null {
-    if (this.#found) this.#record ??= this.#rule(this.#found);
+    if (this.found) this.#record ??= this.#rule(this.found);
     return this.#record;
   }
 

@@ -149,41 +149,33 @@ function taskPolicy(config: EffectiveConfig, task: string): TaskPolicy | null {
   return Object.hasOwn(config.tasks, task) ? (config.tasks[task] ?? null) : null;
 }
 
-async function find(request: DecisionRequest, options: PipelineOptions, policy: TaskPolicy | null): Promise<Found> {
+function find(request: DecisionRequest, options: PipelineOptions, policy: TaskPolicy | null): Promise<Found> {
   const { host, clock, timers } = options;
   const startedMs = clock.monotonicMs();
   const failed = (reason: Reason, message: string, by: RunningModel | null = null): Found => {
     return { finding: { kind: "failure", reason, message }, by, batch: null, modelMs: null, startedMs };
   };
-  if (!policy?.model) return failed("no_model", policy?.modelProblem?.message ?? "the config names no model");
+  if (!policy?.model) {
+    return Promise.resolve(failed("no_model", policy?.modelProblem?.message ?? "the config names no model"));
+  }
   const patienceMs = request.deadlineMs ?? policy.decideWithinMs;
-  const predicted = host.predict(request.task, request.id, request.input).catch((cause: unknown): PredictionResult => {
-    return { ok: false, reason: "model_error", message: String(cause), by: null };
-  });
-  const result = await withPatience(predicted, patienceMs, timers);
-  if (result === null) return failed("timeout", `no prediction within ${patienceMs} ms`);
-  if (!result.ok) return failed(result.reason, result.message, result.by);
-  const { prediction, by } = result;
-  return {
-    finding: evidenceOf(prediction, by),
-    by,
-    batch: prediction.batch,
-    modelMs: prediction.runMs,
-    startedMs,
-  };
-}
-
-/** The promise's value, or null after `patienceMs`. */
-function withPatience<T>(promise: Promise<T>, patienceMs: number, timers: Timers): Promise<T | null> {
   return new Promise((resolve) => {
     const cancel = timers.after(patienceMs, () => {
-      resolve(null);
+      resolve(failed("timeout", `no prediction within ${patienceMs} ms`));
     });
-    void promise.then((value) => {
+    const answered = (result: PredictionResult): void => {
       cancel();
-      resolve(value);
+      resolve(result.ok ? foundIn(result, startedMs) : failed(result.reason, result.message, result.by));
+    };
+    host.predict(request.task, request.id, request.input).then(answered, (cause: unknown) => {
+      answered({ ok: false, reason: "model_error", message: String(cause), by: null });
     });
   });
+}
+
+function foundIn({ prediction, by }: Extract<PredictionResult, { ok: true }>, startedMs: number): Found {
+  const { batch, runMs } = prediction;
+  return { finding: evidenceOf(prediction, by), by, batch, modelMs: runMs, startedMs };
 }
 
 /** A thousandth of a millisecond is enough for a latency, and shorter on the wire. */

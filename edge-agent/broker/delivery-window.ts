@@ -223,11 +223,12 @@ const rememberedMax = 512;
 /** While rows wait. At it nothing is fetched until the journal has cleared some of them. */
 const acknowledgedMax = 4096;
 
+/** Most cases have one revision, and its key is the id itself: nothing is joined. An id has no slash. */
 function keyOf(id: string, revision: number): string {
-  return `${id}/${revision}`;
+  return revision === 1 ? id : `${id}/${revision}`;
 }
 
 function sentOf(key: string): SentRevision {
-  const [id = "", revision = ""] = key.split("/");
+  const [id = "", revision = "1"] = key.split("/");
   return { id, revision: Number(revision) };
 }
