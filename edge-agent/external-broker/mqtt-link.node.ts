@@ -8,7 +8,7 @@ import {
   type Random,
   type Timers,
 } from "../../protocol/index.ts";
-import { linkTransition, newLink, type LinkEvent, type LinkPolicy } from "../../sdk/client/link-machine.ts";
+import { linkTransition, newLink, type LinkEvent, type LinkPolicy } from "../../sdk/client/index.ts";
 import { AckOrder } from "../broker/ack-order.ts";
 
 /** Where an external broker is, and who this agent is there. */

@@ -19,6 +19,8 @@ export interface OutgoingOptions {
 /** Decisions published and not acknowledged by the broker. At it the others wait in the journal. */
 const windowMax = 256;
 const rowsMax = 256;
+/** Devices whose rows are read again in one tick; the others wait for the next. */
+const devicesPerTickMax = 64;
 /** Revisions that the broker took lately: their rows are about to go. */
 const takenMax = 4_096;
 /** Ids that share one `received` message. */
@@ -32,6 +34,8 @@ export class Outgoing {
   readonly #pumping = new Map<string, "running" | "again">();
   /** Devices with rows that found no room. */
   readonly #waiting = new Set<string>();
+  /** Devices with rows that the broker did not take, or that could not be read: tried again at the next tick. */
+  readonly #failed = new Set<string>();
   readonly #receipts = new Map<string, { readonly ids: string[]; readonly encoding: Encoding }>();
 
   constructor(options: OutgoingOptions) {
@@ -64,7 +68,7 @@ export class Outgoing {
         this.#taken.set(name, true);
         service.delivered(device, decision.id, decision.revision);
         if (isFinal(decision)) onClosed(key, decision.id);
-      }
+      } else this.#failed.add(device);
     } finally {
       this.#inFlight.delete(name);
       this.#next();
@@ -106,15 +110,18 @@ export class Outgoing {
       if (rows.length === rowsMax) this.#waiting.add(device);
     } catch (cause) {
       this.#options.logger.warn("undelivered_not_read", { device, cause });
+      this.#failed.add(device);
     }
     const again = this.#pumping.get(device) === "again";
     this.#pumping.delete(device);
     if (again) await this.pump(device);
   }
 
-  /** To be called once a second: what found no room is tried again. */
+  /** To be called once a second: what found no room, or failed, is tried again, whether or not a lease changes. */
   tick(): void {
-    this.#next();
+    for (const device of this.#failed) this.#waiting.add(device);
+    this.#failed.clear();
+    for (let device = 0; device < devicesPerTickMax; device += 1) this.#next();
   }
 
   #next(): void {

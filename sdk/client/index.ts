@@ -8,6 +8,8 @@ export {
   type ObserveOptions,
 } from "./client-port.ts";
 export { connect, type ConnectOptions } from "./connect.ts";
+/** For the agent, which is a client of an external broker by the same rules; not part of the package's entry. */
+export { linkTransition, newLink, type LinkEvent, type LinkPolicy } from "./link-machine.ts";
 export { memoryOutbox } from "./memory-outbox.ts";
 export { type MqttTls } from "./mqtt-transport.ts";
 export { type Outbox, type OutboxContents, type OutboxItem, type OutboxKind } from "./outbox.ts";
