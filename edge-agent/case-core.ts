@@ -4,6 +4,7 @@ import {
   canonicalJson,
   HoldpointError,
   isFinal,
+  type Cancel,
   type Clock,
   type Decision,
   type Hasher,
@@ -108,6 +109,17 @@ export class CaseCore {
     if (canonicalJson(wanted) !== canonicalJson(wantedModels(before))) await host.apply(wanted);
     this.pipeline.adopt(numbered);
     logger.info("config_adopted", { revision: numbered.revision, digest: numbered.digest });
+  }
+
+  /** False if it took longer: what is not decided then is in the journal, and the next start decides it. */
+  async drain(withinMs: number): Promise<boolean> {
+    const { timers } = this.#options;
+    let cancel: Cancel = () => undefined;
+    const late = new Promise<boolean>((resolve) => (cancel = timers.after(withinMs, () => resolve(false))));
+    const whole = await Promise.race([this.engine.drain().then(() => true), late]);
+    cancel();
+    if (!whole) this.engine.abandon();
+    return whole;
   }
 
   /** Stops the review clocks; what is in flight goes on. */

@@ -256,13 +256,8 @@ class Core implements AgentCore {
     return Promise.resolve(statusReport(facts, systemClock));
   }
 
-  async drain(withinMs: number): Promise<boolean> {
-    const { promise: late, resolve } = deferred<boolean>();
-    const cancel = systemTimers.after(withinMs, () => resolve(false));
-    const whole = await Promise.race([this.engine.drain().then(() => true), late]);
-    cancel();
-    if (!whole) this.engine.abandon();
-    return whole;
+  drain(withinMs: number): Promise<boolean> {
+    return this.#cases.drain(withinMs);
   }
 
   async close(): Promise<void> {

@@ -47,10 +47,9 @@ async function write(): Promise<void> {
     }
     for (const reply of writer.apply(batches)) port.postMessage(reply);
     if (message?.kind !== "close") return;
-    const { head } = writer;
-    writer.close();
+    const closed = writer.close();
     const instance = readInstanceFile(data.dir);
-    if (typeof instance === "object") writeInstanceFile(data.dir, { ...instance, closed: head });
+    if (typeof instance === "object") writeInstanceFile(data.dir, { ...instance, closed });
     port.close();
   });
 }

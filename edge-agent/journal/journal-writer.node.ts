@@ -373,8 +373,14 @@ export class JournalWriter {
     return { n: headN, hash: Buffer.from(headHash).toString("hex") };
   }
 
-  close(): void {
+  /**
+   * Closes the database. Returns where the chain ends, or null after a commit that failed: its frames may stand in the log
+   * all the same, and then the next start finds more than was counted here.
+   */
+  close(): JournalWriter["head"] | null {
+    const head = this.#broken === null ? this.head : null;
     this.#database.close();
+    return head;
   }
 }
 
