@@ -27,6 +27,8 @@ export interface Exchange {
   readonly gone: AbortSignal;
   /** One header of the request, in lower case; without the cost of `request`. */
   header(name: string): string | null;
+  /** The same object for all requests of one connection: what is kept for it is kept under this, weakly. */
+  readonly connection: object;
   /** Address of the peer, for rate limits. */
   readonly remote: string;
   /** The whole body. Throws HP_TOO_LARGE above the server's `bodyBytesMax`, before it is read into memory. */

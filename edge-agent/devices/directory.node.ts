@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import { stat } from "node:fs/promises";
 import {
   HoldpointError,
@@ -9,6 +9,7 @@ import {
   type Logger,
   type Timers,
 } from "../../protocol/index.ts";
+import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { type DeviceDirectory } from "../service.ts";
 import { changeDevices, deviceFilePath, readDevices, type DeviceRecord } from "./device-file.node.ts";
 import { hashSecret, newSecret, nothingMatches, randomPart, secretMatches } from "./secret.node.ts";
@@ -24,6 +25,8 @@ export interface DirectoryOptions {
 export interface OpenDirectory extends DeviceDirectory {
   /** Why the file on disk is not the one in force, or null. */
   problem(): HoldpointError | null;
+  /** Names the secret that is in force, without telling it; null for a device that may not connect. */
+  secretVersion(device: string): string | null;
   /** Reads the file now if it changed. */
   refresh(): Promise<void>;
   close(): void;
@@ -49,7 +52,7 @@ export async function openDeviceDirectory(options: DirectoryOptions): Promise<Op
 class FileDirectory implements OpenDirectory {
   readonly #options: DirectoryOptions;
   /** Secrets that were right once in this process: HMAC under a key that no disk has seen. */
-  readonly #verified = new Map<string, { readonly of: string; readonly mac: Buffer }>();
+  readonly #verified = new Map<string, { readonly of: string; readonly mac: Uint8Array }>();
   readonly #cacheKey = randomBytes(32);
   readonly #waiting: (() => void)[] = [];
   #devices: ReadonlyMap<string, DeviceRecord> = new Map();
@@ -69,6 +72,11 @@ class FileDirectory implements OpenDirectory {
     return this.#devices.get(device)?.disabled === false;
   }
 
+  secretVersion(device: string): string | null {
+    const record = this.#devices.get(device);
+    return record?.disabled === false ? record.scrypt.hash : null;
+  }
+
   problem(): HoldpointError | null {
     return this.#problem;
   }
@@ -78,7 +86,7 @@ class FileDirectory implements OpenDirectory {
     // A device that was added a moment ago need not wait for the next look at the file.
     if (!this.has(device) && this.#options.clock.monotonicMs() - this.#refreshedAtMs > 100) await this.refresh();
     const record = this.#devices.get(device);
-    const mac = createHmac("sha256", this.#cacheKey).update(secret).digest();
+    const mac = nodeHasher.hmacSha256(this.#cacheKey, Buffer.from(secret));
     const known = this.#verified.get(device);
     if (record?.disabled === false && known?.of === record.scrypt.hash && timingSafeEqual(known.mac, mac)) return true;
     const matches = await this.#slowly(() => (record ? secretMatches(secret, record.scrypt) : nothingMatches(secret)));

@@ -13,7 +13,6 @@ import {
   type Route,
 } from "../../protocol/index.ts";
 import { type CaseQuery } from "../journal/journal.ts";
-import { callingDevice } from "./bearer.ts";
 import { replyTo, waitOf, wholeNumber, type HttpDoor } from "./door.ts";
 import { refusalReply } from "./refusal.ts";
 
@@ -29,7 +28,7 @@ export function decisionRoutes(door: HttpDoor): readonly Route[] {
 }
 
 async function ask(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDevice(exchange, door.devices);
+  const device = await door.callers.device(exchange);
   const waitMs = waitOf(exchange, door.limits);
   const submitted = await door.service.submit({ device, bytes: await exchange.body(), transport: "http" });
   if (submitted.kind === "refused") return refusalReply(door.metrics, submitted);
@@ -43,7 +42,7 @@ async function ask(door: HttpDoor, exchange: Exchange): Promise<Reply> {
 }
 
 async function read(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDevice(exchange, door.devices);
+  const device = await door.callers.device(exchange);
   const id = idOf(exchange);
   const waitMs = waitOf(exchange, door.limits);
   const final = waitMs > 0 ? await door.waits.for({ device, id, until: "final", waitMs, gone: exchange.gone }) : null;
@@ -54,12 +53,12 @@ async function read(door: HttpDoor, exchange: Exchange): Promise<Reply> {
 }
 
 async function list(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDevice(exchange, door.devices);
+  const device = await door.callers.device(exchange);
   return replyTo(exchange, await door.service.list(queryOf(exchange, device, door.limits.listMax)));
 }
 
 async function tellOutcome(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDevice(exchange, door.devices);
+  const device = await door.callers.device(exchange);
   const id = idOf(exchange);
   const body = decodeMessage(await exchange.body());
   if (!body.ok) throw body.error;
@@ -87,7 +86,7 @@ function conflicting(body: unknown, id: string): { id: string } {
 }
 
 async function observe(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDevice(exchange, door.devices);
+  const device = await door.callers.device(exchange);
   const taken = await door.service.observe({ device, bytes: await exchange.body(), transport: "http" });
   if (taken.kind === "refused") return refusalReply(door.metrics, taken);
   door.metrics.acknowledged("http");

@@ -8,22 +8,21 @@ import {
   type Random,
   type Reply,
 } from "../../protocol/index.ts";
-import { type AgentMetrics, type AgentService, type DeviceDirectory } from "../service.ts";
+import { type AgentMetrics, type AgentService } from "../service.ts";
+import { type Callers } from "./bearer.ts";
 import { type HttpLimits } from "./http-limits.ts";
 import { type Waits } from "./waits.ts";
 
 /** What the routes of the agent share. */
 export interface HttpDoor {
   readonly service: AgentService;
-  readonly devices: DeviceDirectory;
+  readonly callers: Callers;
   readonly metrics: AgentMetrics;
   readonly limits: HttpLimits;
   readonly waits: Waits;
   readonly clock: Clock;
   readonly random: Random;
   readonly hasher: Hasher;
-  /** Who calls the imitating endpoints (design 4.4) from this machine without a secret; null: nobody may. */
-  readonly localDevice: string | null;
   /** Task that decides on entities at `POST /decide`. */
   readonly entityTask: string;
   /** Prometheus text. */

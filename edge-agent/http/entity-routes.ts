@@ -10,7 +10,6 @@ import {
   type Reply,
   type Route,
 } from "../../protocol/index.ts";
-import { callingDeviceOrLocal } from "./bearer.ts";
 import { replyTo, waitOf, type HttpDoor } from "./door.ts";
 import { idempotencyKey, idOfKey } from "./idempotency.ts";
 import { refusalReply } from "./refusal.ts";
@@ -40,7 +39,7 @@ const decideSchema = z
 const decideWaitMs = 2_000;
 
 async function decide(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDeviceOrLocal(exchange, door.devices, door.localDevice);
+  const device = await door.callers.deviceOrLocal(exchange);
   const key = idempotencyKey(exchange, door.limits);
   const waitMs = waitOf(exchange, door.limits, decideWaitMs);
   const body = await messageOf(exchange, decideSchema);
@@ -96,7 +95,7 @@ const outcomeBody = z.strictObject({
 });
 
 async function tell(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDeviceOrLocal(exchange, door.devices, door.localDevice);
+  const device = await door.callers.deviceOrLocal(exchange);
   const outcome = await messageOf(exchange, outcomeBody);
   const message = { ...outcome, at: outcome.at ?? Math.floor(door.clock.wallMs()) };
   const taken = await door.service.outcome({ device, bytes: encodeMessage(message, "msgpack"), transport: "http" });

@@ -1,6 +1,7 @@
 import { type Clock, type Hasher, type Logger, type Random, type Route } from "../../protocol/index.ts";
 import { serveHttp, type RunningHttpServer } from "../../protocol/platform/http-server.node.ts";
-import { type AgentMetrics, type AgentService, type DeviceDirectory } from "../service.ts";
+import { type AgentMetrics, type AgentService } from "../service.ts";
+import { Callers, type SecretDirectory } from "./bearer.ts";
 import { decisionRoutes } from "./decision-routes.ts";
 import { type HttpDoor } from "./door.ts";
 import { entityRoutes } from "./entity-routes.ts";
@@ -11,7 +12,7 @@ import { Waits } from "./waits.ts";
 
 export interface HttpOptions {
   readonly service: AgentService;
-  readonly devices: DeviceDirectory;
+  readonly devices: SecretDirectory;
   readonly host: string;
   /** 0 chooses a free port. */
   readonly port: number;
@@ -50,7 +51,7 @@ function agentRoutes(options: HttpOptions, limits: HttpLimits): readonly Route[]
     ...options,
     limits,
     waits: new Waits(options.service, options.clock, limits.waitersMax),
-    localDevice: options.localDevice ?? null,
+    callers: new Callers(options.devices, options.localDevice ?? null),
     entityTask: options.entityTask ?? "entity_risk",
   };
   return [...decisionRoutes(door), ...stateRoutes(door), ...reviewBackendRoutes(door), ...entityRoutes(door)];

@@ -9,7 +9,6 @@ import {
   type Reply,
   type Route,
 } from "../../protocol/index.ts";
-import { callingDeviceOrLocal } from "./bearer.ts";
 import { unknownDecision } from "./decision-routes.ts";
 import { replyTo, type HttpDoor } from "./door.ts";
 import { foreignCase, pictureInput, type ForeignCase } from "./foreign-input.ts";
@@ -25,7 +24,7 @@ export function reviewBackendRoutes(door: HttpDoor): readonly Route[] {
 }
 
 async function submit(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDeviceOrLocal(exchange, door.devices, door.localDevice);
+  const device = await door.callers.deviceOrLocal(exchange);
   const key = idempotencyKey(exchange, door.limits);
   const { input, context } = caseOf(exchange, await exchange.body());
   const request = {
@@ -53,7 +52,7 @@ function caseOf(exchange: Exchange, body: Uint8Array): ForeignCase {
 }
 
 async function poll(door: HttpDoor, exchange: Exchange): Promise<Reply> {
-  const device = await callingDeviceOrLocal(exchange, door.devices, door.localDevice);
+  const device = await door.callers.deviceOrLocal(exchange);
   const id = exchange.params["id"] ?? "";
   const known = idPattern.test(id) ? await door.service.decision(device, id) : null;
   if (known === null) throw unknownDecision(id.slice(0, 64));

@@ -59,6 +59,10 @@ export class ServedExchange implements Exchange {
     return (this.#query ??= new URLSearchParams(this.#search));
   }
 
+  get connection(): object {
+    return this.#incoming.socket;
+  }
+
   get remote(): string {
     return this.#incoming.socket.remoteAddress ?? "";
   }
