@@ -21,6 +21,8 @@ export interface Skipped {
 export interface ChaosOptions {
   readonly rounds: number;
   readonly seed: number;
+  /** How many places, or threads, share the rounds where a fault can be injected in several at a time. */
+  readonly parallel?: number;
   /** Uniform in [0, 1), from the seed: what is injected and when. */
   readonly random: () => number;
   /** Progress, for a person who waits. */

@@ -19,12 +19,17 @@ import { reportOf, type ChaosOptions, type ChaosReport } from "./chaos-report.ts
 import { holdAgainstJournal, newLedger, type LoadLedger } from "./load-ledger.ts";
 import { sidesPlace, sidesRequest } from "./sides-place.ts";
 
+export interface DamageOptions extends ChaosOptions {
+  /** What is done to the files, in turn; without it everything. */
+  readonly kinds?: readonly DamageKind[];
+}
+
 /**
  * The theorem: whatever happens to the journal's files, the agent starts and serves. Either the journal is as it was and
  * holds everything acknowledged, or it is set aside, the status says so, and the start after that finds nothing wrong.
  * A disk that fails under a running agent is said (HP_JOURNAL), and nothing is acknowledged from then on.
  */
-export async function damage(options: ChaosOptions): Promise<ChaosReport> {
+export async function damage(options: DamageOptions): Promise<ChaosReport> {
   const place = await sidesPlace();
   try {
     return await new Damage(place, options).run();
@@ -34,13 +39,13 @@ export async function damage(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 const kinds = ["bit flips", "truncated", "swapped log", "noise in the log", "zero length", "EIO", "EROFS"] as const;
-type Kind = (typeof kinds)[number];
-const inDatabase: ReadonlySet<Kind> = new Set(["bit flips", "truncated", "zero length"]);
+export type DamageKind = (typeof kinds)[number];
+const inDatabase: ReadonlySet<DamageKind> = new Set(["bit flips", "truncated", "zero length"]);
 const noticeMs = 10_000;
 
 class Damage {
   readonly #place: AgentPlace;
-  readonly #options: ChaosOptions;
+  readonly #options: DamageOptions;
   readonly #violations: string[] = [];
   readonly #fates = new Map<string, number>();
   readonly #file: string;
@@ -49,7 +54,7 @@ class Damage {
   #doubled = 0;
   #records = 0;
 
-  constructor(place: AgentPlace, options: ChaosOptions) {
+  constructor(place: AgentPlace, options: DamageOptions) {
     this.#place = place;
     this.#options = options;
     this.#file = join(place.dataDir, "journal.db");
@@ -57,7 +62,8 @@ class Damage {
 
   async run(): Promise<ChaosReport> {
     for (let round = 1; round <= this.#options.rounds; round += 1) {
-      const kind = kinds[(round - 1) % kinds.length] ?? "bit flips";
+      const wanted = this.#options.kinds ?? kinds;
+      const kind = wanted[(round - 1) % wanted.length] ?? "bit flips";
       this.#startAnew();
       try {
         await this.#round(kind);
@@ -71,7 +77,7 @@ class Damage {
     return reportOf({ ...counts, chain }, Object.fromEntries(this.#fates), this.#violations);
   }
 
-  async #round(kind: Kind): Promise<void> {
+  async #round(kind: DamageKind): Promise<void> {
     let agent = await startAgentProcess(this.#place);
     const ledger = newLedger();
     const load = new AgentLoad(this.#place, agent, this.#shape(), ledger);
@@ -106,7 +112,7 @@ class Damage {
   }
 
   /** Not set aside: then everything is there, or the whole-chain check finds what the start's quick one could not. */
-  async #judge(kind: Kind, ledger: LoadLedger): Promise<void> {
+  async #judge(kind: DamageKind, ledger: LoadLedger): Promise<void> {
     const held = await holdAgainstJournal(this.#place.dataDir, ledger).catch(() => null);
     if (held === null || !held.chain.intact) {
       if (kind !== "bit flips") this.#violations.push(`${kind}: neither set aside nor whole`);
@@ -123,7 +129,7 @@ class Damage {
     this.#count(`${kind}: ${held.lost > 0 ? "an exact prefix" : "harmless"}`);
   }
 
-  #harm(kind: Kind, early: string): void {
+  #harm(kind: DamageKind, early: string): void {
     const { random } = this.#options;
     const wal = `${this.#file}-wal`;
     const bytes = readFileSync(this.#file);
@@ -173,7 +179,7 @@ class Damage {
     }
   }
 
-  async #serves(agent: AgentProcess, kind: Kind): Promise<void> {
+  async #serves(agent: AgentProcess, kind: DamageKind): Promise<void> {
     const ledger = newLedger();
     const load = new AgentLoad(this.#place, agent, { ...this.#shape(), until: "decided" }, ledger);
     await load.start();

@@ -43,41 +43,70 @@ function unescape(quoted: string): Buffer {
 const sectorBytes = 512;
 
 /**
- * A file after a power cut behind event `until`: what was synced is there; of what was written since, in order, some
- * whole writes and a torn one, or any of their sectors, or noise in their place.
+ * One file over a run of power cuts, each behind a later event than the one before, so that what is on the disk for good
+ * is built up once. After a cut what was synced is there; of what was written since, in order, some whole writes and a
+ * torn one, or any of their sectors, or noise in their place.
  */
-export function fileAfterCut(
-  events: readonly DiskEvent[],
-  until: number,
-  file: string,
-  random: () => number,
-): Uint8Array {
-  let synced = -1;
-  for (let i = 0; i < until; i += 1) {
-    const event = events[i];
-    if (event?.kind === "sync" && event.file === file) synced = i;
+export class CutFile {
+  readonly #events: readonly DiskEvent[];
+  readonly #file: string;
+  readonly #synced = new FileImage();
+  readonly #image = new FileImage();
+  /** Writes and truncations since the last sync. */
+  #loose: DiskEvent[] = [];
+  #at = 0;
+
+  constructor(events: readonly DiskEvent[], file: string) {
+    this.#events = events;
+    this.#file = file;
   }
-  const mine = (event: DiskEvent): boolean =>
-    (event.kind === "write" || event.kind === "truncate") && event.file === file;
-  const image = new FileImage();
-  for (const event of events.slice(0, synced + 1)) if (mine(event)) image.apply(event);
-  const loose = events.slice(synced + 1, until).filter(mine);
-  const kept = Math.floor(random() * (loose.length + 1));
-  const manner = random();
-  for (const [index, event] of loose.entries()) {
-    if (event.kind !== "write") {
-      if (index < kept) image.apply(event);
-    } else if (manner < 0.4) {
-      if (index < kept) image.apply(event);
-      else if (index === kept) image.apply({ ...event, bytes: event.bytes.subarray(0, random() * event.bytes.length) });
-    } else image.scatter(event, random, manner > 0.8);
+
+  /** The bytes after a cut behind event `until`; valid until the next call. */
+  after(until: number, random: () => number): Uint8Array {
+    this.#advance(until);
+    const image = this.#image;
+    image.become(this.#synced);
+    const loose = this.#loose;
+    const kept = Math.floor(random() * (loose.length + 1));
+    const manner = random();
+    for (const [index, event] of loose.entries()) {
+      if (event.kind !== "write") {
+        if (index < kept) image.apply(event);
+      } else if (manner < 0.4) {
+        if (index < kept) image.apply(event);
+        else if (index === kept)
+          image.apply({ ...event, bytes: event.bytes.subarray(0, random() * event.bytes.length) });
+      } else image.scatter(event, random, manner > 0.8);
+    }
+    return image.bytes();
   }
-  return image.bytes();
+
+  #advance(until: number): void {
+    if (until < this.#at) throw new Error("cuts come in order");
+    for (; this.#at < until; this.#at += 1) {
+      const event = this.#events[this.#at];
+      if (event === undefined || event.kind === "acknowledged" || event.file !== this.#file) continue;
+      if (event.kind !== "sync") {
+        this.#loose.push(event);
+        continue;
+      }
+      for (const write of this.#loose) this.#synced.apply(write);
+      this.#loose = [];
+    }
+  }
 }
 
 class FileImage {
   #bytes = new Uint8Array(1 << 20);
   #length = 0;
+
+  become(other: FileImage): void {
+    if (other.#bytes.length > this.#bytes.length) this.#bytes = new Uint8Array(other.#bytes.length);
+    this.#bytes.set(other.bytes());
+    // Behind the end of the file there is nothing, whatever the last cut left.
+    this.#bytes.fill(0, other.#length, Math.max(this.#length, other.#length));
+    this.#length = other.#length;
+  }
 
   apply(event: DiskEvent): void {
     if (event.kind === "truncate") {

@@ -1,6 +1,7 @@
 import { agentPlace, root } from "../support/agent-process.ts";
 import { type Way } from "../support/client-fixtures.ts";
 import { killRounds } from "../support/kill-rounds.ts";
+import { killAgents } from "./kill-agents.ts";
 import { reportOf, together, type ChaosOptions, type ChaosReport, type Fault } from "./chaos-report.ts";
 import { configUnderLoad } from "./config-under-load.ts";
 import { killChild } from "./kill-child.ts";
@@ -21,20 +22,7 @@ const killAgent: Fault = {
   says: "SIGKILL of the agent at random moments under MQTT and HTTP load",
   round: "life of the agent",
   rounds: 20,
-  run: async ({ rounds, random, say }) => {
-    const place = await agentPlace({ devices: ["camera-1", "till-1"] });
-    try {
-      const { decisionsSeen, ...counts } = await killRounds({
-        ...{ place, rounds, random, httpLanes: 4, lifeMs: [50, 700] },
-        progress: (round, { acknowledged }) => {
-          if (round % 10 === 0) say(`round ${round}: ${acknowledged} acknowledged`);
-        },
-      });
-      return reportOf(counts, { decisionsSeen });
-    } finally {
-      await place.remove();
-    }
-  },
+  run: killAgents,
 };
 
 const ackInPublished: Fault = {

@@ -1,16 +1,22 @@
 import { randomInt } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../support/requests.ts";
 import { type ChaosReport } from "./chaos-report.ts";
 import { faults } from "./faults.ts";
 
 /**
- * `npm run chaos -- <name> [--rounds N] [--seed S] [--json]`: injects one kind of fault into the built agent and counts.
+ * `npm run chaos -- <name> [--rounds N] [--seed S] [--parallel N] [--json]`: injects one kind of fault into the built agent and counts.
  * Exit code 0 where every promise was kept, 1 where one was broken, 2 for a wrong call.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: "string" }, seed: { type: "string" }, json: { type: "boolean" } },
+  options: {
+    rounds: { type: "string" },
+    seed: { type: "string" },
+    parallel: { type: "string" },
+    json: { type: "boolean" },
+  },
 });
 const [name = ""] = positionals;
 const fault = faults[name];
@@ -23,12 +29,13 @@ if (fault === undefined) {
 
 const seed = wholeNumber("seed", values.seed) ?? randomInt(2 ** 31);
 const rounds = wholeNumber("rounds", values.rounds) ?? fault.rounds;
+const parallel = Math.max(1, wholeNumber("parallel", values.parallel) ?? Math.min(4, availableParallelism()));
 const startedMs = performance.now();
 // The seed first: a run that hangs or crashes can be repeated too.
 console.error(`${name}, ${rounds} × ${fault.round}, seed ${seed}`);
 const source = seededRandom(seed);
 const report = await fault.run({
-  ...{ rounds, seed },
+  ...{ rounds, seed, parallel },
   random: () => source.uniform(),
   say: (line) => console.error(line),
 });

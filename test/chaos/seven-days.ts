@@ -12,16 +12,18 @@ import { reportOf, type ChaosOptions, type ChaosReport } from "./chaos-report.ts
 export interface SevenDaysOptions extends ChaosOptions {
   readonly budgetBytes: number;
   readonly pictureBytes: number;
+  /** Seconds of a day; a short form has short days. */
+  readonly daySeconds?: number;
 }
 
 const perSecond = 2;
-const daySeconds = 86_400;
+const fullDaySeconds = 86_400;
 /** Simulated time between two looks at the clock: what arrives in it is one burst. */
 const stepSeconds = 64;
 const escalatedShare = 0.002;
 
 export async function sevenDays(options: SevenDaysOptions): Promise<ChaosReport> {
-  const { rounds: days, random, say, budgetBytes, pictureBytes } = options;
+  const { rounds: days, random, say, budgetBytes, pictureBytes, daySeconds = fullDaySeconds } = options;
   const clock = new HandClock();
   const under = await openForTest({ clock, retention: { journalBytesMax: budgetBytes } });
   const escalated: string[] = [];
@@ -53,7 +55,9 @@ export async function sevenDays(options: SevenDaysOptions): Promise<ChaosReport>
     const found = await look(under.journal, accepted, escalated);
     violations.push(...found.violations);
     const [first = 0, last = 0] = [memories[Math.min(1, memories.length - 1)], memories.at(-1)];
-    if (last > 1.1 * first) violations.push(`memory grew from ${first} to ${last} bytes`);
+    // The heap of a short day is still growing into what it needs.
+    if (daySeconds === fullDaySeconds && last > 1.1 * first)
+      violations.push(`memory grew from ${first} to ${last} bytes`);
     const { intact, records, fault } = await under.journal.verify();
     const counts = { acknowledged: accepted.length + escalated.length, lost: found.lost, doubled: 0 };
     return reportOf(

@@ -1,12 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openDatabase } from "../../protocol/platform/sqlite.node.ts";
-import { prepareJournal } from "../../edge-agent/journal/journal-inspect.node.ts";
+import { Worker } from "node:worker_threads";
 import { root } from "../support/agent-process.ts";
-import { reportOf, type ChaosOptions, type ChaosReport } from "./chaos-report.ts";
-import { fileAfterCut, readTrace, straceArguments, type DiskEvent } from "./disk-trace.ts";
+import { reportOf, type ChaosOptions, type ChaosReport, type Skipped } from "./chaos-report.ts";
+import { readTrace, straceArguments, type DiskEvent } from "./disk-trace.ts";
 
 /**
  * The theorem: a power cut between any two calls that the journal makes to its disk, where whatever was not synced may
@@ -19,7 +18,9 @@ export interface TornOptions extends ChaosOptions {
 
 const commits = 120;
 
-export async function tornWal(options: TornOptions): Promise<ChaosReport> {
+export async function tornWal(options: TornOptions): Promise<ChaosReport | Skipped> {
+  if (spawnSync("strace", ["-V"]).error) return { skipped: "it needs strace" };
+  // In memory where that is to be had: the cuts are between calls, no disk is needed to make them.
   const dir = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "holdpoint-torn-"));
   try {
     const events = record(dir, options);
@@ -41,61 +42,73 @@ function record(dir: string, { synchronous, seed }: TornOptions): readonly DiskE
   return events;
 }
 
+/** What one thread has to do: cuts in rising order, in a folder of its own. */
+export interface CutShare {
+  readonly trace: string;
+  readonly original: string;
+  readonly scratch: string;
+  readonly untils: readonly number[];
+  readonly seed: number;
+}
+
+/** What a thread has found since it last said something. */
+export interface CutsDone {
+  readonly cuts: number;
+  readonly lost: number;
+  readonly wrong: number;
+  readonly refused: number;
+  readonly ahead: number;
+  /** Records that the journals ended at. */
+  readonly seen: readonly number[];
+  readonly examples: readonly string[];
+}
+
 async function cutAll(dir: string, events: readonly DiskEvent[], options: TornOptions): Promise<ChaosReport> {
-  const { random, rounds, say } = options;
-  const heads = new Map(events.flatMap((event) => (event.kind === "acknowledged" ? [[event.n, event.hash]] : [])));
+  const { random, rounds, parallel = 1, say } = options;
   const first = events.findIndex(({ kind }) => kind === "acknowledged");
-  const counted = { lost: 0, wrong: 0, refused: 0, ahead: 0 };
+  const untils = Array.from({ length: rounds }, () => first + 1 + Math.floor(random() * (events.length - first)));
+  untils.sort((a, b) => a - b);
+  const counted = { cuts: 0, lost: 0, wrong: 0, refused: 0, ahead: 0 };
   const seen = new Set<number>();
   const examples: string[] = [];
-  for (let cut = 0; cut < rounds; cut += 1) {
-    const until = first + 1 + Math.floor(random() * (events.length - first));
-    const told = events.slice(0, until).findLast((event) => event.kind === "acknowledged");
-    const found = await openCut(dir, events, until, random);
-    const toldN = told?.kind === "acknowledged" ? told.n : 0;
-    if (typeof found === "string") {
-      counted.refused += 1;
-      examples.push(`cut ${cut} behind call ${until}: ${found}`);
-    } else if (heads.get(found.n) !== found.hash) {
-      counted.wrong += 1;
-      examples.push(`cut ${cut} behind call ${until}: record ${found.n} is no commit's`);
-    } else if (found.n < toldN) counted.lost += 1;
-    else if (found.n > toldN) counted.ahead += 1;
-    if (typeof found !== "string") seen.add(found.n);
-    if ((cut + 1) % 1000 === 0) say(`${cut + 1} cuts`);
-  }
+  const each = Math.ceil(rounds / parallel);
+  const shares = Array.from({ length: parallel }, (_, index) => {
+    const seed = Math.floor(random() * 2 ** 31);
+    const scratch = join(dir, `torn-${index}`);
+    return { trace: join(dir, "trace"), original: join(dir, "original"), scratch, seed, index };
+  });
+  await Promise.all(
+    shares.map(({ index, ...share }) =>
+      runShare({ ...share, untils: untils.slice(index * each, (index + 1) * each) }, (done) => {
+        const before = Math.floor(counted.cuts / 1000);
+        for (const key of ["cuts", "lost", "wrong", "refused", "ahead"] as const) counted[key] += done[key];
+        for (const n of done.seen) seen.add(n);
+        examples.push(...done.examples);
+        if (Math.floor(counted.cuts / 1000) > before) say(`${counted.cuts} cuts, ${counted.lost} lost`);
+      }),
+    ),
+  );
+  if (counted.cuts !== rounds) examples.push(`${counted.cuts} of ${rounds} cuts were made`);
   const intact = counted.refused + counted.wrong === 0;
-  const chain = { intact, records: Math.max(...heads.keys()), fault: examples[0] ?? null };
+  const records = Math.max(...events.flatMap((event) => (event.kind === "acknowledged" ? [event.n] : [])));
+  const chain = { intact, records, fault: examples[0] ?? null };
   return reportOf(
     { acknowledged: commits, lost: counted.lost, doubled: 0, chain },
-    { cuts: rounds, diskCalls: events.length, aheadOfTheAcknowledgement: counted.ahead, differentStates: seen.size },
+    {
+      cuts: counted.cuts,
+      diskCalls: events.length,
+      aheadOfTheAcknowledgement: counted.ahead,
+      differentStates: seen.size,
+    },
     examples.slice(0, 5),
   );
 }
 
-/** The last record of the journal as it opens after the cut, or why it was set aside. */
-async function openCut(
-  dir: string,
-  events: readonly DiskEvent[],
-  until: number,
-  random: () => number,
-): Promise<{ readonly n: number; readonly hash: string } | string> {
-  const torn = join(dir, "torn");
-  rmSync(torn, { recursive: true, force: true });
-  mkdirSync(torn);
-  for (const name of ["instance.json", "secret.key"]) cpSync(join(dir, "original", name), join(torn, name));
-  for (const name of ["journal.db", "journal.db-wal"]) {
-    writeFileSync(join(torn, name), fileAfterCut(events, until, name, random));
-  }
-  const { opened, unlock } = await prepareJournal({ dir: torn, wallMs: 1, newEpoch: () => "other" });
-  unlock();
-  if (opened.kind !== "existing") return `${opened.kind}: ${opened.reason ?? ""}`;
-  const database = await openDatabase(join(torn, "journal.db"), { readOnly: true });
-  try {
-    const row = database.prepare<[], { n: number; hash: Uint8Array }>("SELECT head_n n, head_hash hash FROM instance");
-    const { n, hash } = row.get() ?? { n: 0, hash: new Uint8Array() };
-    return { n, hash: Buffer.from(hash).toString("hex") };
-  } finally {
-    database.close();
-  }
+function runShare(share: CutShare, heard: (done: CutsDone) => void): Promise<void> {
+  const worker = new Worker(new URL("./torn-cuts.node.ts", import.meta.url), { workerData: share, execArgv: [] });
+  worker.on("message", heard);
+  return new Promise((resolve, reject) => {
+    worker.once("error", reject);
+    worker.once("exit", () => resolve());
+  });
 }

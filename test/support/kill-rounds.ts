@@ -32,18 +32,20 @@ export interface KillOptions {
   readonly httpLanes?: number;
   /** Share of requests that carry a picture and run the model. */
   readonly pictureShare?: number;
+  /** Other requests than pictures for the shipped model and cases for people. */
+  readonly request?: () => DecisionRequest;
   readonly progress?: (round: number, report: { acknowledged: number }) => void;
 }
 
 export async function killRounds(options: KillOptions): Promise<KillReport> {
   const { place, rounds, random } = options;
   const ledger = newLedger();
-  const picture = (await drawShelfCrop(1)).jpeg;
+  const picture = options.request ? new Uint8Array() : (await drawShelfCrop(1)).jpeg;
   const shape = {
     mqttLanes: options.mqttLanes ?? 16,
     httpLanes: options.httpLanes ?? 0,
     until: "acknowledged" as const,
-    request: () => requestOf(random, options.pictureShare ?? 0.05, picture),
+    request: options.request ?? (() => requestOf(random, options.pictureShare ?? 0.05, picture)),
   };
   let ports: AgentPorts | undefined;
   const enough = (): boolean => ledger.acknowledged.size >= (options.acknowledgedMin ?? 0);
@@ -68,9 +70,14 @@ export async function killRounds(options: KillOptions): Promise<KillReport> {
 }
 
 function requestOf(random: () => number, pictureShare: number, picture: Uint8Array): DecisionRequest {
+  if (random() >= pictureShare) return peopleRequest();
   const id = newId(systemClock, systemRandom);
-  const base = { v: 1 as const, id, at: systemClock.wallMs() };
-  return random() < pictureShare
-    ? { ...base, task: productTask, input: { kind: "image", encoding: "jpeg", data: picture } }
-    : { ...base, task: "people_only", input: { kind: "entity", entity: "7" } };
+  const input = { kind: "image", encoding: "jpeg", data: picture } as const;
+  return { v: 1, id, at: systemClock.wallMs(), task: productTask, input };
+}
+
+/** A case that no model looks at. */
+export function peopleRequest(): DecisionRequest {
+  const id = newId(systemClock, systemRandom);
+  return { v: 1, id, at: systemClock.wallMs(), task: "people_only", input: { kind: "entity", entity: "7" } };
 }
