@@ -20,7 +20,7 @@ interface Pack {
 }
 
 /** Packs that are remembered; those of devices that are away are read again when they come back. */
-const packsMax = 1024;
+const packsMax = 256;
 
 function prepareAll(database: Database) {
   const prepare = <Row = unknown>(sql: string) => database.prepare<unknown[], Row>(sql);
