@@ -1,4 +1,7 @@
 #!/usr/bin/env node
-import { runProgram } from "./cli/program.node.ts";
+import { boundYoungHeap } from "./cli/young-heap.node.ts";
 
+boundYoungHeap();
+// Loaded afterwards, so that a process that is replaced has loaded nothing.
+const { runProgram } = await import("./cli/program.node.ts");
 process.exitCode = await runProgram(process.argv);

@@ -99,6 +99,8 @@ export async function startBenchAgent(place: AgentPlace, options: BenchAgentOpti
   const child = fork(join(root, "test/bench/bench-agent.node.ts"), args, {
     cwd: place.dataDir,
     env: { ...process.env, ...environment },
+    // As `holdpoint agent` starts itself (edge-agent/cli/young-heap.node.ts).
+    execArgv: ["--max-semi-space-size=8"],
   });
   const ask = answersOf(child, "the bench's agent");
   const { mqttPort } = await ask<{ mqttPort: number }>();
