@@ -1,10 +1,4 @@
-import {
-  deviceTopic,
-  namePattern,
-  parseDeviceTopic,
-  type AgentChannel,
-  type DeviceChannel,
-} from "../../protocol/index.ts";
+import { deviceTopic, namePattern, type AgentChannel, type DeviceChannel } from "../../protocol/index.ts";
 
 /** Which topics a device may use: its own, and the agents' status to read. Pure; both guards of the broker ask here. */
 
@@ -31,13 +25,15 @@ export function feedsOf(filter: string, store: string, device: string): readonly
   return agent === "+" || namePattern.test(agent) ? ["status"] : null;
 }
 
-/** The channel that a device may publish on under this topic, or null. */
+/**
+ * The channel that a device may publish on under this topic, or null. Compared and not taken apart: the names of store
+ * and device were checked when they were given, and there is a topic to look at for every message.
+ */
 export function publishChannel(topic: string, store: string, device: string): DeviceChannel | null {
-  const parsed = parseDeviceTopic(topic);
-  if (parsed?.store !== store || parsed.device !== device) return null;
-  const { channel } = parsed;
-  return channel === "request" || channel === "event" || channel === "outcome" ? channel : null;
+  return publishChannels.find((channel) => topic === deviceTopic(store, device, channel)) ?? null;
 }
+
+const publishChannels: readonly DeviceChannel[] = ["request", "event", "outcome"];
 
 /** Whether a packet under this topic may be handed to the device: the second guard, after the subscription's. */
 export function mayReceive(topic: string, store: string, device: string): boolean {
