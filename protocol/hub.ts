@@ -86,7 +86,7 @@ export const caseBriefSchema = z.strictObject({
 });
 export type CaseBrief = z.infer<typeof caseBriefSchema>;
 
-const outboxKinds = ["escalation", "audit", "review", "revision", "outcome"] as const;
+const outboxKinds = ["escalation", "audit", "review", "revision", "outcome", "delivered"] as const;
 
 /** One row of the agent's outbox. `(agent, epoch, seq)` is its identity, and the SHA-256 of `body` its content. */
 const ingestItemSchema = z.strictObject({
@@ -109,6 +109,11 @@ export const ingestRequestSchema = z.strictObject({
   items: z.array(ingestItemSchema).max(hubLimits.ingestItemsMax),
   /** The newest row that the journal has written: the hub can say "97 of 98 received". */
   lastSeq: count,
+  /** Small pictures of these items, in calls that are MessagePack: an upload of its own is for the others. */
+  pictures: z
+    .array(z.strictObject({ id: decisionId, sha256: sha256Hex, data: z.instanceof(Uint8Array) }))
+    .max(hubLimits.ingestItemsMax)
+    .optional(),
 });
 export type IngestRequest = z.infer<typeof ingestRequestSchema>;
 

@@ -14,6 +14,7 @@ export function hubDatabaseContract(
     enrolled_ms: 1_795_000_000_123,
     seen_ms: null,
     boot_id: null,
+    boot_before: null,
     software: null,
     heartbeat: null,
     feed_seq: 0,

@@ -40,18 +40,22 @@ export interface HubCall {
   readonly exchange: Exchange;
 }
 
-interface Typed<Q extends z.ZodType, B extends z.ZodType, C> {
+type Content = z.ZodType | "bytes";
+type ContentOf<B extends Content> = B extends z.ZodType ? z.output<B> : Uint8Array;
+
+interface Typed<Q extends z.ZodType, B extends Content, C> {
   readonly caller: C;
   readonly params: Readonly<Record<string, string>>;
   readonly query: z.output<Q>;
-  readonly body: z.output<B>;
+  readonly body: ContentOf<B>;
   readonly exchange: Exchange;
 }
 
 type Shared = Pick<HubRoute, "method" | "path" | "operation" | "bodyBytesMax" | "idempotent">;
+/** Another status than 200 is a Response of its own. */
 type Answer<R> = R extends z.ZodType ? z.input<R> | Response : Response | Reply;
 
-interface Spec<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"], C> extends Shared {
+interface Spec<Q extends z.ZodType, B extends Content, R extends HubRoute["reply"], C> extends Shared {
   readonly query?: Q;
   readonly body?: B;
   readonly reply: R;
@@ -59,22 +63,22 @@ interface Spec<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["rep
 }
 
 /** A route for people (and programs) with that permission; the handler gets what the schemas promise. */
-export function personRoute<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"]>(
+export function personRoute<Q extends z.ZodType, B extends Content, R extends HubRoute["reply"]>(
   access: Permission,
   spec: Spec<Q, B, R, PersonCaller>,
 ): HubRoute {
   return { ...spec, access };
 }
 
-/** A route for enrolled agents: the request is signed, the body is JSON of that schema. */
-export function agentRoute<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"]>(
+/** A route for enrolled agents: the request is signed, the body is JSON or MessagePack of that schema, or bytes. */
+export function agentRoute<Q extends z.ZodType, B extends Content, R extends HubRoute["reply"]>(
   spec: Spec<Q, B, R, AgentCaller>,
 ): HubRoute {
   return { ...spec, access: "agent" } as unknown as HubRoute;
 }
 
 /** A route that anybody may call. */
-export function publicRoute<Q extends z.ZodType, B extends z.ZodType, R extends HubRoute["reply"]>(
+export function publicRoute<Q extends z.ZodType, B extends Content, R extends HubRoute["reply"]>(
   spec: Spec<Q, B, R, PersonCaller | null>,
 ): HubRoute {
   return { ...spec, access: "public" } as unknown as HubRoute;

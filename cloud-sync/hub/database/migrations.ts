@@ -1,6 +1,10 @@
 import { type Kysely } from "kysely";
 import { type Migration } from "kysely/migration";
+import { repeatMigrations } from "../api/repeat-migrations.ts";
+import { auditMigrations } from "../audit/audit-migrations.ts";
+import { caseMigrations } from "../cases/case-migrations.ts";
 import { fleetMigrations } from "../fleet/fleet-migrations.ts";
+import { peopleMigrations } from "../people/people-migrations.ts";
 
 /**
  * The hub's schema, step by step; Kysely's migrator runs what is missing, in the order of the names, one process at a
@@ -16,9 +20,17 @@ const instanceMigrations: HubMigrations = {
         .addColumn("one", "integer", (column) => column.primaryKey())
         .addColumn("hub_id", "text", (column) => column.notNull())
         .addColumn("created_ms", "bigint", (column) => column.notNull())
+        .addColumn("signing_key", "text")
         .execute();
     },
   },
 };
 
-export const hubMigrations: HubMigrations = { ...instanceMigrations, ...fleetMigrations };
+export const hubMigrations: HubMigrations = {
+  ...instanceMigrations,
+  ...fleetMigrations,
+  ...caseMigrations,
+  ...auditMigrations,
+  ...peopleMigrations,
+  ...repeatMigrations,
+};

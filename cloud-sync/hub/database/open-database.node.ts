@@ -56,7 +56,7 @@ async function migrate(backend: Backend): Promise<void> {
 }
 
 async function instanceOf(backend: Backend, { clock, random }: OpenDatabaseOptions): Promise<string> {
-  const row = { one: 1, hub_id: newId(clock, random), created_ms: Math.round(clock.wallMs()) };
+  const row = { one: 1, hub_id: newId(clock, random), created_ms: Math.round(clock.wallMs()), signing_key: null };
   await backend.db
     .insertInto("hub_instance")
     .values(row)

@@ -14,6 +14,7 @@ export const fleetMigrations: Readonly<Record<string, Migration>> = {
         .addColumn("enrolled_ms", "bigint", (column) => column.notNull())
         .addColumn("seen_ms", "bigint")
         .addColumn("boot_id", "text")
+        .addColumn("boot_before", "text")
         .addColumn("software", "text")
         .addColumn("heartbeat", "text")
         .addColumn("feed_seq", "bigint", (column) => column.notNull())
@@ -21,6 +22,15 @@ export const fleetMigrations: Readonly<Record<string, Migration>> = {
         .addColumn("config_version", "bigint", (column) => column.notNull())
         .execute();
       await db.schema.createIndex("agents_store").on("agents").columns(["store", "name"]).execute();
+      await db.schema
+        .createTable("store_tasks")
+        .addColumn("store", "text", (column) => column.notNull())
+        .addColumn("task", "text", (column) => column.notNull())
+        .addColumn("labels_digest", "text")
+        .addColumn("labels", "text", (column) => column.notNull())
+        .addColumn("question", "text")
+        .addPrimaryKeyConstraint("store_tasks_key", ["store", "task"])
+        .execute();
       await db.schema
         .createTable("enrol_tokens")
         .addColumn("token_hash", "text", (column) => column.primaryKey())

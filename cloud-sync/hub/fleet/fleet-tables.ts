@@ -9,7 +9,9 @@ export interface FleetTables {
     readonly state: "active" | "revoked";
     readonly enrolled_ms: number;
     readonly seen_ms: number | null;
+    /** The start of the agent that reports now, and the one before it: if that one reports again, a box was cloned. */
     readonly boot_id: string | null;
+    readonly boot_before: string | null;
     readonly software: string | null;
     /** The last heartbeat as it came (JSON), or null. */
     readonly heartbeat: string | null;
@@ -17,6 +19,15 @@ export interface FleetTables {
     readonly feed_seq: number;
     readonly feed_taken: number;
     readonly config_version: number;
+  };
+  /** What the stores' tasks ask and may answer, as the agents report it. */
+  readonly store_tasks: {
+    readonly store: string;
+    readonly task: string;
+    readonly labels_digest: string | null;
+    /** JSON array of texts. */
+    readonly labels: string;
+    readonly question: string | null;
   };
   readonly enrol_tokens: {
     /** SHA-256 of the token, hexadecimal: the token itself is shown once and kept nowhere. */

@@ -1,0 +1,56 @@
+import { type HubTransaction } from "../database/database.ts";
+
+/**
+ * What the review room must know of a case, in the transaction that changes it: so that no case is ever without its
+ * place in the queue, and none stays there after it was decided elsewhere.
+ */
+export interface CaseListener {
+  /** New cases; their rows are written. */
+  opened(trx: HubTransaction, cases: readonly OpenedCase[]): Promise<void>;
+  /** The store's journal has made this case final: by a review of its own, an expiry, or the hub's review coming back. */
+  settled(trx: HubTransaction, settled: SettledCase): Promise<void>;
+  /** A person in the store answered; a label where another review came first. */
+  storeReview(trx: HubTransaction, review: StoreReview): Promise<void>;
+  /** The device has acknowledged the final decision. */
+  delivered(trx: HubTransaction, caseId: string): Promise<void>;
+}
+
+export interface OpenedCase {
+  readonly caseId: string;
+  readonly store: string;
+  readonly task: string;
+  readonly kind: "escalation" | "audit" | "import";
+  /** By the hub's clock; null where nobody waits. */
+  readonly dueMs: number | null;
+  readonly heldMs: number;
+  /** Calibrated confidence of the model in its answer; 0 where there is none. */
+  readonly confidence: number;
+  /** The model's answer, or null. */
+  readonly label: string | null;
+  readonly costs: { readonly review: number; readonly wrongAccept: number } | null;
+}
+
+export interface SettledCase {
+  readonly caseId: string;
+  readonly task: string;
+  readonly decidedBy: "model" | "rule" | "reviewer" | "fallback";
+  readonly label: string | null;
+}
+
+export interface StoreReview {
+  readonly caseId: string;
+  readonly reviewId: string;
+  readonly reviewer: string;
+  /** The review's answer (JSON), as the agent's journal keeps it. */
+  readonly body: string;
+  readonly conflict: boolean;
+  readonly atMs: number;
+}
+
+/** For a hub at which nobody reviews: cases are kept, and nobody is asked. */
+export const silentCaseListener: CaseListener = Object.freeze({
+  opened: () => Promise.resolve(),
+  settled: () => Promise.resolve(),
+  storeReview: () => Promise.resolve(),
+  delivered: () => Promise.resolve(),
+});

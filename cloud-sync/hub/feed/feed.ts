@@ -1,0 +1,162 @@
+import { z } from "zod";
+import { feedReplySchema, HoldpointError, hubLimits, type FeedItem, type FeedReply } from "../../../protocol/index.ts";
+import { type AgentCaller } from "../api/caller.ts";
+import { agentRoute, type HubRoute } from "../api/hub-route.ts";
+import { type HubDatabase, type HubTransaction } from "../database/database.ts";
+import { type HubParts } from "../room.ts";
+
+/**
+ * What the hub has to say to each agent, in one numbered line per agent. Numbers are given out under the lock of the
+ * agent's row, so they are in the order of the commits and without a gap: whoever has read up to n has missed nothing
+ * below it. The cursor of the next call says what is durable at the agent; only then are items forgotten here.
+ */
+type Unnumbered<T> = T extends unknown ? Omit<T, "seq"> : never;
+export type FeedEntry = Unnumbered<FeedItem>;
+
+/** Appends to an agent's feed in the caller's transaction. Returns the item's number. */
+export async function appendToFeed(
+  trx: HubTransaction,
+  agentId: string,
+  entry: FeedEntry,
+  nowMs: number,
+): Promise<number> {
+  const { feed_seq: seq } = await trx.db
+    .updateTable("agents")
+    .set((agent) => ({ feed_seq: agent("feed_seq", "+", 1) }))
+    .where("agent_id", "=", agentId)
+    .returning("feed_seq")
+    .executeTakeFirstOrThrow();
+  await trx.db
+    .insertInto("feed_items")
+    .values({ agent_id: agentId, seq, kind: entry.kind, body: JSON.stringify(entry), made_ms: nowMs })
+    .execute();
+  trx.tell({ kind: "feed", agentId });
+  return seq;
+}
+
+const feedQuery = z.strictObject({
+  cursor: z.string().max(200).optional(),
+  wait: z.coerce.number().int().min(0).max(hubLimits.feedWaitMsMax).optional(),
+});
+
+export function feedRoutes(parts: HubParts): readonly HubRoute[] {
+  const bell = createBell(parts.database);
+  return [
+    agentRoute({
+      method: "GET",
+      path: "/v1/feed",
+      operation: { id: "readFeed", summary: "Wait for what the hub has to say to this agent", tag: "agents" },
+      query: feedQuery,
+      reply: feedReplySchema,
+      handle: async ({ caller, query, exchange }) => {
+        const cursor = await cursorOf(parts, caller, query.cursor ?? null);
+        await forget(parts, caller, cursor);
+        return waitForItems(parts, bell, caller, cursor, query.wait ?? 0, exchange.gone);
+      },
+    }),
+  ];
+}
+
+/**
+ * `<hub>.<seq>`. A cursor of another hub, or one that is ahead of this hub (it was restored from a backup), starts anew
+ * from what there is: the agent applies nothing twice. Throws HP_SCHEMA.
+ */
+async function cursorOf({ hubId, database }: HubParts, agent: AgentCaller, text: string | null): Promise<number> {
+  if (text === null || text === "") return 0;
+  const [hub, seq] = [text.slice(0, text.lastIndexOf(".")), Number(text.slice(text.lastIndexOf(".") + 1))];
+  if (!Number.isSafeInteger(seq) || seq < 0) throw new HoldpointError("HP_SCHEMA", "cursor: is none of this hub's");
+  if (hub !== hubId) return 0;
+  const row = await database.read((db) =>
+    db.selectFrom("agents").select("feed_seq").where("agent_id", "=", agent.agentId).executeTakeFirst(),
+  );
+  return seq <= (row?.feed_seq ?? 0) ? seq : 0;
+}
+
+/** What the agent has durably is not needed here any more. */
+async function forget({ database }: HubParts, { agentId }: AgentCaller, cursor: number): Promise<void> {
+  if (cursor === 0) return;
+  await database.write(async ({ db }) => {
+    const { numUpdatedRows } = await db
+      .updateTable("agents")
+      .set({ feed_taken: cursor })
+      .where("agent_id", "=", agentId)
+      .where("feed_taken", "<", cursor)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) return;
+    await db.deleteFrom("feed_items").where("agent_id", "=", agentId).where("seq", "<=", cursor).execute();
+  });
+}
+
+async function waitForItems(
+  parts: HubParts,
+  bell: FeedBell,
+  agent: AgentCaller,
+  cursor: number,
+  waitMs: number,
+  gone: AbortSignal,
+): Promise<FeedReply> {
+  const endMs = parts.clock.monotonicMs() + waitMs;
+  for (;;) {
+    // Listened for before the look, so that nothing slips in between.
+    const rung = bell.wait(agent.agentId);
+    const reply = await read(parts, agent, cursor);
+    const leftMs = endMs - parts.clock.monotonicMs();
+    if (reply.items.length > 0 || leftMs <= 0 || gone.aborted) {
+      rung.leave();
+      return reply;
+    }
+    const cancel = parts.timers.after(leftMs, rung.leave);
+    gone.addEventListener("abort", rung.leave, { once: true });
+    await rung.promise;
+    cancel();
+    gone.removeEventListener("abort", rung.leave);
+  }
+}
+
+interface FeedBell {
+  /** Resolves at the next news for this agent, or when left. */
+  wait(agentId: string): { readonly promise: Promise<void>; readonly leave: () => void };
+}
+
+/** One listener for all who wait: with ten thousand of them each piece of news must find its own. */
+function createBell(database: HubDatabase): FeedBell {
+  const waiting = new Map<string, Set<() => void>>();
+  const ring = (agentId: string): void => {
+    for (const wake of waiting.get(agentId) ?? []) wake();
+  };
+  database.onNews((news) => {
+    if (news.kind === "feed") ring(news.agentId);
+    if (news.kind === "resync") for (const agentId of waiting.keys()) ring(agentId);
+  });
+  return {
+    wait: (agentId) => {
+      const mine = waiting.get(agentId) ?? new Set();
+      waiting.set(agentId, mine);
+      let leave: () => void = () => undefined;
+      const promise = new Promise<void>((resolve) => {
+        leave = () => {
+          mine.delete(leave);
+          if (mine.size === 0 && waiting.get(agentId) === mine) waiting.delete(agentId);
+          resolve();
+        };
+        mine.add(leave);
+      });
+      return { promise, leave };
+    },
+  };
+}
+
+async function read({ hubId, database }: HubParts, { agentId }: AgentCaller, cursor: number): Promise<FeedReply> {
+  const rows = await database.read((db) =>
+    db
+      .selectFrom("feed_items")
+      .select(["seq", "body"])
+      .where("agent_id", "=", agentId)
+      .where("seq", ">", cursor)
+      .orderBy("seq")
+      .limit(hubLimits.feedItemsMax)
+      .execute(),
+  );
+  const items = rows.map(({ seq, body }) => ({ ...(JSON.parse(body) as FeedEntry), seq }));
+  return { cursor: `${hubId}.${rows.at(-1)?.seq ?? cursor}`, items };
+}

@@ -1,0 +1,105 @@
+import {
+  heartbeatReplySchema,
+  heartbeatSchema,
+  HoldpointError,
+  type Heartbeat,
+  type HeartbeatReply,
+} from "../../../protocol/index.ts";
+import { type AgentCaller } from "../api/caller.ts";
+import { agentRoute, type HubRoute } from "../api/hub-route.ts";
+import { type HubParts } from "../room.ts";
+
+/** What the agents say of themselves, every half minute and after a change. */
+export function heartbeatRoutes(parts: HubParts): readonly HubRoute[] {
+  return [
+    agentRoute({
+      method: "POST",
+      path: "/v1/heartbeat",
+      operation: { id: "heartbeat", summary: "Report an agent's state; learn what the hub has for it", tag: "agents" },
+      body: heartbeatSchema,
+      // Labels of every task may come along, once.
+      bodyBytesMax: 8 * 1024 * 1024,
+      reply: heartbeatReplySchema,
+      handle: ({ caller, body }) => beat(parts, caller, body),
+    }),
+  ];
+}
+
+/** Pace of the heartbeats, milliseconds: with ten thousand agents some three hundred a second. */
+export const heartbeatEveryMs = 30_000;
+
+async function beat(parts: HubParts, caller: AgentCaller, heartbeat: Heartbeat): Promise<HeartbeatReply> {
+  const nowMs = Math.round(parts.clock.wallMs());
+  return parts.database.write(async (trx) => {
+    const row = await trx.db
+      .selectFrom("agents")
+      .select(["boot_id", "boot_before", "config_version"])
+      .where("agent_id", "=", caller.agentId)
+      .executeTakeFirstOrThrow();
+    const { bootId, outbox } = heartbeat;
+    // A start replaces the boot before it for good. One that comes back after that runs beside its successor.
+    if (bootId === row.boot_before && bootId !== row.boot_id) {
+      throw new HoldpointError("HP_CLONED", `another box reports as ${caller.name} of ${caller.store}`);
+    }
+    const isNewBoot = bootId !== row.boot_id;
+    const { tasks, ...rest } = heartbeat;
+    // Labels are kept apart; they would make every row of the fleet's page a large one.
+    const kept = JSON.stringify({ ...rest, tasks: tasks.map((task) => ({ ...task, labels: undefined })) });
+    await trx.db
+      .updateTable("agents")
+      .set({
+        heartbeat: kept,
+        seen_ms: nowMs,
+        software: heartbeat.software,
+        boot_id: bootId,
+        ...(isNewBoot ? { boot_before: row.boot_id } : {}),
+      })
+      .where("agent_id", "=", caller.agentId)
+      .execute();
+    const labelsWanted = await keepLabels(trx.db, caller.store, tasks);
+    const stream = await trx.db
+      .selectFrom("ingest_streams")
+      .select("watermark")
+      .where("agent_id", "=", caller.agentId)
+      .where("epoch", "=", outbox.epoch)
+      .executeTakeFirst();
+    trx.tell({ kind: "agent", agentId: caller.agentId });
+    return {
+      nowMs,
+      configVersion: row.config_version === 0 ? null : row.config_version,
+      watermark: stream?.watermark ?? 0,
+      labelsWanted,
+      nextMs: heartbeatEveryMs,
+    };
+  });
+}
+
+/** Labels and questions of the store's tasks, for the review page's search box. Returns the tasks whose labels lack. */
+async function keepLabels(
+  db: Parameters<Parameters<HubParts["database"]["write"]>[0]>[0]["db"],
+  store: string,
+  tasks: Heartbeat["tasks"],
+): Promise<string[]> {
+  if (tasks.length === 0) return [];
+  const rows = await db
+    .selectFrom("store_tasks")
+    .select(["task", "labels_digest"])
+    .where("store", "=", store)
+    .execute();
+  const known = new Map(rows.map((row) => [row.task, row.labels_digest]));
+  const wanted: string[] = [];
+  for (const { task, labels, labelsDigest, question } of tasks) {
+    if (known.get(task) === labelsDigest && known.has(task)) continue;
+    if (labelsDigest !== null && labels === undefined) {
+      wanted.push(task);
+      continue;
+    }
+    const values = { labels_digest: labelsDigest, labels: JSON.stringify(labels ?? []), question };
+    await db
+      .insertInto("store_tasks")
+      .values({ store, task, ...values })
+      .onConflict((conflict) => conflict.columns(["store", "task"]).doUpdateSet(values))
+      .execute();
+  }
+  return wanted;
+}

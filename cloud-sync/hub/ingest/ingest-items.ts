@@ -1,0 +1,92 @@
+import { z } from "zod";
+import {
+  HoldpointError,
+  ok,
+  outboxBodies,
+  outcomeSchema,
+  refused,
+  toHex,
+  type Decision,
+  type Hasher,
+  type IngestItem,
+  type IngestRequest,
+  type Outcome,
+  type Result,
+} from "../../../protocol/index.ts";
+
+/** An outbox row, read: what its text says, or why it cannot be taken. Pure. */
+export type ReadItem = { readonly item: IngestItem; readonly digest: string } & (
+  | { readonly kind: "case"; readonly decision: Decision }
+  | { readonly kind: "revision"; readonly decision: Decision }
+  | { readonly kind: "review"; readonly review: StoredReview }
+  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  | { readonly kind: "delivered"; readonly revision: number }
+  | { readonly kind: "refused"; readonly error: HoldpointError }
+);
+
+const reviewBody = z.object({
+  id: z.string(),
+  conflict: z.boolean(),
+  review: z
+    .object({ reviewId: z.string(), reviewer: z.string(), atMs: z.number(), source: z.enum(["store", "hub"]) })
+    .loose(),
+});
+type StoredReview = z.output<typeof reviewBody>;
+const outcomeBody = z.object({ id: z.string(), outcome: outcomeSchema });
+const deliveredBody = z.object({ id: z.string(), revision: z.number().int() });
+
+/** The rows are numbered without a gap from `from`. HP_SCHEMA otherwise: nothing of the call is taken. */
+export function checkNumbers({ from, items }: IngestRequest): Result<null> {
+  for (const [index, { seq }] of items.entries()) {
+    if (seq !== from + index) return refused("HP_SCHEMA", `items: ${seq} stands where ${from + index} is due`);
+  }
+  return ok(null);
+}
+
+export function readItem(item: IngestItem, hasher: Hasher): ReadItem {
+  const digest = toHex(hasher.sha256(new TextEncoder().encode(item.body)));
+  const read = contentOf(item);
+  return { item, digest, ...read } as ReadItem;
+}
+
+function contentOf(item: IngestItem): Partial<ReadItem> {
+  let value: unknown;
+  try {
+    value = JSON.parse(item.body);
+  } catch (cause) {
+    return { kind: "refused", error: new HoldpointError("HP_ENCODING", "the row's body is no JSON", { cause }) };
+  }
+  switch (item.kind) {
+    case "escalation":
+    case "audit":
+      if (!item.brief)
+        return { kind: "refused", error: new HoldpointError("HP_SCHEMA", "the case comes without its brief") };
+      return parsed(item, outboxBodies[item.kind], value, ({ decision }) => ({ kind: "case", decision }));
+    case "revision":
+      return parsed(item, outboxBodies.revision, value, ({ decision }) => ({ kind: "revision", decision }));
+    case "review":
+      return parsed(item, reviewBody, value, (review) => ({ kind: "review", review }));
+    case "outcome":
+      return parsed(item, outcomeBody, value, ({ outcome }) => ({ kind: "outcome", outcome }));
+    case "delivered":
+      return parsed(item, deliveredBody, value, ({ revision }) => ({ kind: "delivered", revision }));
+  }
+}
+
+function parsed<T extends { readonly id: string }>(
+  item: IngestItem,
+  schema: z.ZodType<T>,
+  value: unknown,
+  make: (body: T) => Partial<ReadItem>,
+): Partial<ReadItem> {
+  const result = schema.safeParse(value);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    const where = issue ? `${issue.path.join(".")}: ${issue.message}` : "another shape";
+    return { kind: "refused", error: new HoldpointError("HP_SCHEMA", `the row's body does not fit: ${where}`) };
+  }
+  if (result.data.id !== item.id) {
+    return { kind: "refused", error: new HoldpointError("HP_SCHEMA", "the row's body is of another decision") };
+  }
+  return make(result.data);
+}

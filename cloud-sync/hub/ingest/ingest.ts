@@ -1,0 +1,169 @@
+import {
+  HoldpointError,
+  hubLimits,
+  ingestReplySchema,
+  ingestRequestSchema,
+  newId,
+  toHex,
+  type IngestReply,
+  type IngestRequest,
+} from "../../../protocol/index.ts";
+import { type AgentCaller } from "../api/caller.ts";
+import { agentRoute, type HubRoute } from "../api/hub-route.ts";
+import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type CaseListener } from "../cases/case-opening.ts";
+import { type HubTransaction } from "../database/database.ts";
+import { type HubParts } from "../room.ts";
+import { openCases, type InlinePicture } from "./case-rows.ts";
+import { checkNumbers, readItem, type ReadItem } from "./ingest-items.ts";
+import { applyChange } from "./ingest-changes.ts";
+
+/**
+ * What the agents send, made durable: `watermark` says that every row up to it will never be asked for again. One call is
+ * one transaction; a call that comes twice, or beside another of the same agent, changes nothing twice.
+ */
+export interface IngestOptions extends HubParts {
+  readonly vault: PictureVault;
+  readonly listener: CaseListener;
+}
+
+export function ingestRoutes(options: IngestOptions): readonly HubRoute[] {
+  return [
+    agentRoute({
+      method: "POST",
+      path: "/v1/ingest",
+      operation: { id: "ingest", summary: "Hand over rows of an agent's outbox, in order", tag: "agents" },
+      body: ingestRequestSchema,
+      bodyBytesMax: hubLimits.ingestBytesMax,
+      reply: ingestReplySchema,
+      handle: ({ caller, body }) => ingest(options, caller, body),
+    }),
+  ];
+}
+
+export async function ingest(options: IngestOptions, agent: AgentCaller, request: IngestRequest): Promise<IngestReply> {
+  const numbered = checkNumbers(request);
+  if (!numbered.ok) throw numbered.error;
+  const rows = request.items.map((item) => readItem(item, options.hasher));
+  const pictures = checkPictures(options, request);
+  return options.database.write(async (trx) => {
+    const watermark = await lockStream(trx, agent, request);
+    // A gap: what lies between is asked for again, so that rows are applied in order or not at all.
+    if (request.from > watermark + 1) return { watermark, refused: [], wanted: [] };
+    const fresh = rows.filter(({ item }) => item.seq > watermark);
+    const refused = await applyRows(options, trx, agent, request.epoch, fresh, pictures);
+    const last = fresh.at(-1)?.item.seq ?? watermark;
+    await trx.db
+      .updateTable("ingest_streams")
+      .set({ watermark: last, last_seq: Math.max(last, request.lastSeq) })
+      .where("agent_id", "=", agent.agentId)
+      .where("epoch", "=", request.epoch)
+      .execute();
+    trx.tell({ kind: "agent", agentId: agent.agentId });
+    return { watermark: last, refused, wanted: await wantedPictures(trx, agent, rows) };
+  });
+}
+
+/** The stream's watermark, its row locked until the commit: calls of one agent take turns. */
+async function lockStream({ db }: HubTransaction, agent: AgentCaller, { epoch }: IngestRequest): Promise<number> {
+  const key = { agent_id: agent.agentId, epoch };
+  const row = await db
+    .insertInto("ingest_streams")
+    .values({ ...key, watermark: 0, last_seq: 0 })
+    // Changes nothing, and locks the row in the same breath.
+    .onConflict((conflict) =>
+      conflict
+        .columns(["agent_id", "epoch"])
+        .doUpdateSet((row) => ({ watermark: row.ref("ingest_streams.watermark") })),
+    )
+    .returning("watermark")
+    .executeTakeFirstOrThrow();
+  return row.watermark;
+}
+
+/** Rows in order: runs of new cases go together, because one statement for many is what makes ingest fast. */
+async function applyRows(
+  options: IngestOptions,
+  trx: HubTransaction,
+  agent: AgentCaller,
+  epoch: string,
+  rows: readonly ReadItem[],
+  pictures: ReadonlyMap<string, InlinePicture>,
+): Promise<IngestReply["refused"]> {
+  const refused: { seq: number; code: string; message: string }[] = [];
+  const refuse = async (row: ReadItem, error: HoldpointError): Promise<void> => {
+    refused.push({ seq: row.item.seq, code: error.code, message: error.message });
+    await quarantine(options, trx, agent, epoch, row, error);
+  };
+  let run: Extract<ReadItem, { kind: "case" }>[] = [];
+  const flush = async (): Promise<void> => {
+    const conflicts = await openCases(options, trx, agent, run, pictures);
+    for (const row of conflicts) {
+      await refuse(row, new HoldpointError("HP_CONFLICT", `the id ${row.item.id} has come with another body before`));
+    }
+    run = [];
+  };
+  for (const row of rows) {
+    if (row.kind === "case") {
+      run.push(row);
+      continue;
+    }
+    await flush();
+    if (row.kind === "refused") await refuse(row, row.error);
+    else await applyChange(options, trx, agent, row);
+  }
+  await flush();
+  return refused;
+}
+
+async function quarantine(
+  { clock, random }: IngestOptions,
+  trx: HubTransaction,
+  agent: AgentCaller,
+  epoch: string,
+  { item }: ReadItem,
+  error: HoldpointError,
+): Promise<void> {
+  await trx.db
+    .insertInto("quarantine")
+    .values({
+      quarantine_id: newId(clock, random),
+      agent_id: agent.agentId,
+      store: agent.store,
+      decision_id: item.id,
+      kind: item.kind,
+      epoch,
+      seq: item.seq,
+      reason: `${error.code}: ${error.message}`,
+      body: item.body,
+      at_ms: Math.round(clock.wallMs()),
+    })
+    .execute();
+}
+
+/** Pictures that came along, by decision id; one whose bytes do not have their digest is asked for again by itself. */
+function checkPictures({ hasher }: IngestOptions, request: IngestRequest): ReadonlyMap<string, InlinePicture> {
+  const kept = new Map<string, InlinePicture>();
+  for (const { id, sha256, data } of request.pictures ?? []) {
+    if (toHex(hasher.sha256(data)) === sha256) kept.set(id, { sha256, bytes: data });
+  }
+  return kept;
+}
+
+/** Cases of this call whose pictures the hub still lacks, and how much of each upload it has. */
+async function wantedPictures(
+  { db }: HubTransaction,
+  agent: AgentCaller,
+  rows: readonly ReadItem[],
+): Promise<IngestReply["wanted"]> {
+  const ids = rows.filter(({ kind, item }) => kind === "case" && item.brief?.picture).map(({ item }) => item.id);
+  if (ids.length === 0) return [];
+  const wanted = await db
+    .selectFrom("cases")
+    .select(["case_id", "decision_id", "picture_sha256"])
+    .where("store", "=", agent.store)
+    .where("decision_id", "in", ids)
+    .where("picture_state", "=", "wanted")
+    .execute();
+  return wanted.map(({ decision_id: id, picture_sha256: sha256 }) => ({ id, sha256: sha256 ?? "", offset: 0 }));
+}

@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startHub, type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
+import { silentLogger } from "../../protocol/index.ts";
+import { createSigningKey } from "../../protocol/platform/signing.node.ts";
+import { callHub, enrolAgent, signingAgent, type TestAgent } from "../support/hub-agent.ts";
+import { escalation, heldDecision, revisionOf } from "../support/hub-items.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+function devicesSide(start: () => Promise<{ readonly hub: RunningHub; readonly token: string }>): void {
+  let hub: RunningHub;
+  let token: string;
+  let agent: TestAgent;
+  beforeAll(async () => {
+    ({ hub, token } = await start());
+    agent = await enrolAgent(hub.url, token, "store_1");
+  });
+  afterAll(() => hub.close());
+
+  const ingest = (
+    items: readonly unknown[],
+    from: number,
+    more: Readonly<Record<string, unknown>> = {},
+    msgpack = false,
+  ) =>
+    agent.call(
+      "POST",
+      "/v1/ingest",
+      { v: 1, epoch: "e1", from, items, lastSeq: from + items.length - 1, ...more },
+      { msgpack },
+    );
+
+  test("a token enrols one box, once", async () => {
+    const made = await callHub(hub.url, token, "POST", "/v1/fleet/tokens", { store: "store_2", agent: "b" });
+    const enrol = (store: string) =>
+      callHub(hub.url, token, "POST", "/v1/enrol", {
+        ...{
+          v: 1,
+          token: made.json["token"],
+          publicKey: createSigningKey().publicKey,
+          agent: "b",
+          store,
+          software: "t",
+        },
+      });
+    expect(await enrol("store_9")).toMatchObject({ status: 403, json: { code: "HP_TOKEN" } });
+    const both = await Promise.all([enrol("store_2"), enrol("store_2")]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 403]);
+    expect(both.find(({ status }) => status === 403)?.json).toMatchObject({ code: "HP_TOKEN" });
+  });
+
+  test("a call is good once, with the right key, at about the right time", async () => {
+    const beat = "/v1/feed";
+    const stranger = signingAgent(hub.url, agent.agentId, createSigningKey());
+    expect(await stranger.call("GET", beat)).toMatchObject({ status: 401, json: { code: "HP_UNAUTHORIZED" } });
+    const nonce = "used-only-once";
+    expect(await agent.call("GET", beat, undefined, { nonce })).toMatchObject({ status: 200 });
+    expect(await agent.call("GET", beat, undefined, { nonce })).toMatchObject({ status: 401 });
+    const late = await agent.call("GET", beat, undefined, { nowMs: Date.now() - 10 * 365 * 86_400_000 });
+    expect(late).toMatchObject({ status: 401, json: { code: "HP_CLOCK" } });
+  });
+
+  test("rows are taken in order; a repeat changes nothing and a gap is asked for", async () => {
+    const [one, two, three] = [escalation(1), escalation(2), escalation(3)];
+    expect(await ingest([one, two], 1)).toMatchObject({ status: 200, json: { watermark: 2, refused: [] } });
+    expect(await ingest([one, two, three], 1)).toMatchObject({ json: { watermark: 3, refused: [] } });
+    expect(await ingest([escalation(9)], 9)).toMatchObject({ json: { watermark: 3, refused: [] } });
+    expect(await ingest([{ ...one, seq: 5 }], 4)).toMatchObject({ status: 400, json: { code: "HP_SCHEMA" } });
+  });
+
+  test("the same id with another body is set aside, counted as received, and the first one stands", async () => {
+    const decision = heldDecision();
+    const answer = await ingest([escalation(4, decision), escalation(5, { ...decision, confidence: 0.1 })], 4);
+    expect(answer.json).toMatchObject({ watermark: 5, refused: [{ seq: 5, code: "HP_CONFLICT" }] });
+  });
+
+  test("a row that is no JSON, or of another decision, is set aside and the rest is taken", async () => {
+    const broken = { ...escalation(6), body: "{" };
+    const other = { ...escalation(7), body: escalation(7).body };
+    const answer = await ingest([broken, other, escalation(8)], 6);
+    expect(answer.json).toMatchObject({
+      watermark: 8,
+      refused: [
+        { seq: 6, code: "HP_ENCODING" },
+        { seq: 7, code: "HP_SCHEMA" },
+      ],
+    });
+  });
+
+  test("calls that come at once and overlap leave every row applied once", async () => {
+    const items = Array.from({ length: 20 }, (_, index) => escalation(9 + index));
+    const answers = await Promise.all([
+      ingest(items, 9),
+      ingest(items.slice(0, 10), 9),
+      ingest(items.slice(0, 15), 9),
+      ingest(items, 9),
+    ]);
+    expect(Math.max(...answers.map(({ json }) => Number(json["watermark"])))).toBe(28);
+    expect((await ingest(items, 9)).json).toMatchObject({ watermark: 28, refused: [] });
+  });
+
+  test("a picture comes in parts, goes on where it broke off, and is refused where its digest does not fit", async () => {
+    const picture = crypto.getRandomValues(new Uint8Array(1000));
+    const item = escalation(29, heldDecision(), picture);
+    const sha256 = item.brief?.picture?.sha256 ?? "";
+    const taken = await ingest([item], 29);
+    expect(taken.json["wanted"]).toEqual([{ id: item.id, sha256, offset: 0 }]);
+    const put = (from: number, to: number, bytes = picture.subarray(from, to)) =>
+      agent.call("PUT", `/v1/blobs/${item.id}/${sha256}`, bytes, {
+        headers: { "content-range": `bytes ${from}-${to - 1}/1000` },
+      });
+    expect(await put(0, 400)).toMatchObject({ status: 202, json: { offset: 400, complete: false } });
+    expect(await put(700, 1000)).toMatchObject({ json: { offset: 400 } });
+    expect(await put(400, 1000, new Uint8Array(600))).toMatchObject({ status: 400, json: { code: "HP_SCHEMA" } });
+    expect(await put(0, 400)).toMatchObject({ json: { offset: 400, complete: false } });
+    expect(await put(400, 1000)).toMatchObject({ status: 201, json: { complete: true } });
+    expect(await put(0, 400)).toMatchObject({ status: 201, json: { complete: true } });
+  });
+
+  test("a small picture comes along with its case", async () => {
+    const picture = crypto.getRandomValues(new Uint8Array(500));
+    const item = escalation(30, heldDecision(), picture);
+    const pictures = [{ id: item.id, sha256: item.brief?.picture?.sha256, data: picture }];
+    expect((await ingest([item], 30, { pictures }, true)).json).toMatchObject({ watermark: 30, wanted: [] });
+  });
+
+  test("another store's agent can neither send nor complete a case of this one", async () => {
+    const foreign = await enrolAgent(hub.url, token, "store_3");
+    const item = escalation(31, heldDecision(), new Uint8Array([1, 2, 3]));
+    await ingest([item], 31);
+    const sha256 = item.brief?.picture?.sha256 ?? "";
+    const answer = await foreign.call("PUT", `/v1/blobs/${item.id}/${sha256}`, new Uint8Array([1, 2, 3]), {
+      headers: { "content-range": "bytes 0-2/3" },
+    });
+    expect(answer).toMatchObject({ status: 404, json: { code: "HP_NOT_FOUND" } });
+  });
+
+  test("a final revision closes the case and an outcome of an unknown decision is kept", async () => {
+    const decision = heldDecision();
+    const outcome = { id: heldDecision().id, label: "x", source: "pos", at: 1 };
+    const answer = await ingest(
+      [
+        escalation(32, decision),
+        revisionOf(33, decision, "Pink-Lady"),
+        { seq: 34, kind: "outcome", id: outcome.id, createdAtMs: 1, body: JSON.stringify({ id: outcome.id, outcome }) },
+      ],
+      32,
+    );
+    expect(answer.json).toMatchObject({ watermark: 34, refused: [] });
+  });
+
+  test("a feed without news answers when its wait is over", async () => {
+    const started = Date.now();
+    const answer = await agent.call("GET", "/v1/feed?wait=300");
+    expect(answer).toMatchObject({ status: 200, json: { items: [] } });
+    expect(Date.now() - started).toBeGreaterThanOrEqual(295);
+    expect(await agent.call("GET", "/v1/feed?cursor=nonsense.x")).toMatchObject({ status: 400 });
+  });
+}
+
+describe("the devices' side of a hub on SQLite", () => {
+  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  devicesSide(() => begin({ dataDir: dir }));
+});
+
+describe("the devices' side of a hub on PostgreSQL", () => {
+  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
+  let server: TestPostgres;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(async () => {
+    await server.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  devicesSide(async () => begin({ dataDir: dir, database: await server.createDatabase() }));
+});
+
+async function begin(where: { readonly dataDir: string; readonly database?: string }) {
+  let token = "";
+  const hub = await startHub({
+    ...where,
+    host: "127.0.0.1",
+    port: 0,
+    logger: silentLogger,
+    onAdminToken: (made) => (token = made),
+  });
+  return { hub, token };
+}
