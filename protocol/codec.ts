@@ -143,10 +143,11 @@ export function parseDecision(bytes: Uint8Array): ParseResult<Decision> {
 function parse<T>(bytes: Uint8Array, schema: z.ZodType<T>, isPlain?: (value: unknown) => value is T): ParseResult<T> {
   const decoded = decodeMessage(bytes);
   if (!decoded.ok) return { ok: false, error: decoded.error, id: null, encoding: encodingOf(bytes) ?? "json" };
-  const { value, encoding } = decoded.value;
+  const { encoding } = decoded.value;
+  const value = encoding === "json" ? withBytes(decoded.value.value) : decoded.value.value;
   if (isPlain?.(value) === true) return { ok: true, value, encoding };
   const id = readableId(value);
-  const checked = checkMessage(encoding === "json" ? withBytes(value) : value, schema);
+  const checked = checkMessage(value, schema);
   return checked.ok ? { ok: true, value: checked.value, encoding } : { ok: false, error: checked.error, id, encoding };
 }
 
