@@ -44,7 +44,10 @@ export interface Revision {
 }
 
 export type Submitted =
-  /** Durable. `decision` is there if the case was known and decided; the others come by `onRevision`. */
+  /**
+   * Durable. `decision` is there if the case was `known` and decided, or is new and was decided in the commit of its
+   * request; `onRevision` brings those of new cases in any case.
+   */
   | { readonly kind: "durable"; readonly id: string; readonly decision: Decision | null; readonly known: boolean }
   /** `error.retry` says whether the door acknowledges and reports (never, after-change) or withholds (backoff). */
   | {

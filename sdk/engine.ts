@@ -38,6 +38,7 @@ export interface EngineOptions<Origin> {
 }
 
 export type Submission =
+  /** `decision`: of a known case its latest; of a new one its first, where one commit made both durable. It is told as well. */
   | { readonly kind: "durable"; readonly known: boolean; readonly decision: Decision | null }
   | { readonly kind: "conflict" };
 
@@ -122,7 +123,7 @@ export class Engine<Origin extends object> {
       const recorded = admitted.decided === true ? early.keep() : null;
       if (recorded) this.#tell(recorded.decision, origin);
       else this.#track(request.id, this.#decideFound(request, origin, finding ?? pipeline.find(request)));
-      return { kind: "durable", known: false, decision: null };
+      return { kind: "durable", known: false, decision: recorded?.decision ?? null };
     } finally {
       this.#admitting -= 1;
       if (early.unused) pipeline.refund(early.unused);
