@@ -101,9 +101,20 @@ class CoreService implements AgentService {
     return known?.device === device ? known : null;
   }
 
-  async wait(device: string, id: string, until: "decided" | "final", waitMs: number): Promise<Decision | null> {
+  async wait(
+    device: string,
+    id: string,
+    until: "decided" | "final",
+    waitMs: number,
+    gone?: AbortSignal,
+  ): Promise<Decision | null> {
     if (this.#owners.get(id) !== device && !(await this.decision(device, id))) return null;
-    return this.#options.engine.wait(id, { until, waitMs });
+    try {
+      return await this.#options.engine.wait(id, { until, waitMs, signal: gone });
+    } catch (cause) {
+      if (gone?.aborted === true) return null;
+      throw cause;
+    }
   }
 
   list(query: CaseQuery): Promise<CasePage> {

@@ -19,8 +19,17 @@ export interface AgentService {
   observe(message: DeviceMessage): Promise<Taken>;
   /** Latest decision of a case that belongs to the device, or null (unknown, or another device's). */
   decision(device: string, id: string): Promise<JournalCase | null>;
-  /** Waits for a first (`decided`) or final decision up to `waitMs`; null if the time ran out or the id is unknown. */
-  wait(device: string, id: string, until: "decided" | "final", waitMs: number): Promise<Decision | null>;
+  /**
+   * Waits for a first (`decided`) or final decision up to `waitMs`; null if the time ran out, the id is unknown, or
+   * `gone` was aborted: then nothing is left behind.
+   */
+  wait(
+    device: string,
+    id: string,
+    until: "decided" | "final",
+    waitMs: number,
+    gone?: AbortSignal,
+  ): Promise<Decision | null>;
   list(query: CaseQuery): Promise<CasePage>;
   /** Called for every revision after its commit. Returns the unsubscriber. */
   onRevision(listener: (revision: Revision) => void): () => void;

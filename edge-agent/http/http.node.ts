@@ -50,7 +50,7 @@ function agentRoutes(options: HttpOptions, limits: HttpLimits): readonly Route[]
   const door: HttpDoor = {
     ...options,
     limits,
-    waits: new Waits(options.service, options.clock, limits.waitersMax),
+    waits: new Waits(options.service, limits.waitersMax),
     callers: new Callers(options.devices, options.localDevice ?? null),
     entityTask: options.entityTask ?? "entity_risk",
   };

@@ -151,7 +151,13 @@ export class DoorService implements AgentService {
     });
   }
 
-  async wait(device: string, id: string, until: "decided" | "final", waitMs: number): Promise<Decision | null> {
+  async wait(
+    device: string,
+    id: string,
+    until: "decided" | "final",
+    waitMs: number,
+    gone?: AbortSignal,
+  ): Promise<Decision | null> {
     if (this.durable.get(id)?.device !== device) return null;
     const enough = (): Decision | null => {
       const decision = this.#decisions.get(id);
@@ -167,6 +173,7 @@ export class DoorService implements AgentService {
           const decision = enough();
           if (decision) done(decision);
         });
+        gone?.addEventListener("abort", () => done(null));
         const done = (decision: Decision | null): void => {
           clearTimeout(timer);
           stop();
