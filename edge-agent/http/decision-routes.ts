@@ -108,6 +108,8 @@ export function unknownDecision(id: string): HoldpointError {
   return new HoldpointError("HP_NOT_FOUND", `there is no decision ${id} of this device`);
 }
 
+/** As the journal gives them: the number of a case. */
+const cursorPattern = /^[1-9]\d{0,14}$/;
 const queryKeys: ReadonlySet<string> = new Set(["task", "verdict", "since", "limit", "cursor"]);
 
 function queryOf(exchange: Exchange, device: string, listMax: number): CaseQuery {
@@ -125,7 +127,8 @@ function queryOf(exchange: Exchange, device: string, listMax: number): CaseQuery
     throw new HoldpointError("HP_SCHEMA", `verdict must be one of ${verdicts.join(", ")}`);
   }
   if (limit < 1 || limit > listMax) throw new HoldpointError("HP_SCHEMA", `limit must be from 1 to ${listMax}`);
-  if (cursor !== null && cursor.length > 200) throw new HoldpointError("HP_SCHEMA", "cursor is not one of ours");
+  if (cursor !== null && !cursorPattern.test(cursor))
+    throw new HoldpointError("HP_SCHEMA", "cursor is not one of ours");
   return {
     device,
     limit,

@@ -157,6 +157,10 @@ describe("GET /v1/decisions", () => {
       "since=-1",
       "colour=red",
       "task=a/b",
+      "cursor=",
+      "cursor=x",
+      "cursor=-1",
+      "cursor=7up",
       "wait=x",
     ]) {
       expect([query, (await door.call(`/v1/decisions?${query}`)).status]).toEqual([query, 400]);
@@ -178,7 +182,10 @@ describe("GET /v1/decisions", () => {
     expect((await door.post("/v1/decisions?wait=60000", requestOf(2))).status).toBe(202);
     leaving.abort();
     await Promise.all(waits);
+    // At once, and not when their time is out.
+    const leftMs = performance.now();
     await until(() => door.service.waiting === 0);
+    expect(performance.now() - leftMs).toBeLessThan(1_500);
     const next = door.call(`/v1/decisions/${idOf(1)}?wait=5000`);
     await until(() => door.service.waiting === 1);
     door.service.decide(idOf(1));
