@@ -12,7 +12,7 @@ const keptSeeds: ReadonlyMap<number, string> = new Map([
   [33, "the same, across restarts"],
   [1_051, "an agent that ended in order on a failing disk wrote down a wrong end of its journal, and quarantined it"],
 ]);
-const seeds = [...keptSeeds.keys(), ...Array.from({ length: 60 }, (_, n) => n + 1_000)];
+const seeds = [...keptSeeds.keys(), ...Array.from({ length: 100 }, (_, n) => n + 1_000)];
 /** Seeds in which a mistake must show. */
 const controlSeedsMax = 25;
 
@@ -23,7 +23,7 @@ function badWeather(seed: number): Weather {
   return { ...weather, ...often, models: { ...weather.models, slow: 0.2, runMsMax: 300 } };
 }
 
-describe("the whole agent, in any weather", () => {
+describe("the whole agent, in any weather", { timeout: 300_000 }, () => {
   it("loses nothing, doubles nothing, and ends every case at its device", async () => {
     const reports: SimulationReport[] = [];
     for (const seed of seeds) {
@@ -47,7 +47,7 @@ describe("the whole agent, in any weather", () => {
   });
 });
 
-describe("an agent with one mistake", () => {
+describe("an agent with one mistake", { timeout: 120_000 }, () => {
   it.each(Object.keys(mistakes) as Mistake[])("that %s is caught by a seed", async (mistake) => {
     const caught: string[] = [];
     for (let seed = 1; seed <= controlSeedsMax && caught.length === 0; seed += 1) {

@@ -259,6 +259,7 @@ class SimStore {
   }
 
   #diskTrouble(): void {
+    if (this.#disk.weather === "gone") return;
     const weather: DiskWeather = this.#random.uniform() < 0.75 ? "full" : "failing";
     this.#oracle.note(`disk ${weather}`);
     this.#oracle.trouble();
