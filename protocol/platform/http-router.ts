@@ -19,11 +19,9 @@ export class HttpRouter {
 
   find(method: string, path: string): Found {
     const wanted = method === "HEAD" ? "GET" : method;
-    const allow = new Set<string>();
-    for (const route of this.#exact.get(path) ?? []) {
-      if (route.method === wanted) return { kind: "route", route, params: {} };
-      allow.add(route.method);
-    }
+    const exact = this.#exact.get(path) ?? [];
+    for (const route of exact) if (route.method === wanted) return { kind: "route", route, params: {} };
+    const allow = new Set<string>(exact.map(({ method: allowed }) => allowed));
     const given = path.split("/");
     for (const { levels, route } of this.#patterns) {
       const params = match(levels, given);
