@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { canonicalJson } from "./canonical.ts";
 import { decisionSchema } from "./decision.ts";
 import { idPattern, namePattern } from "./ids.ts";
 import { limits } from "./limits.ts";
@@ -213,6 +214,11 @@ export const configBundleSchema = z.strictObject({
   signature: z.string(),
 });
 export type ConfigBundle = z.infer<typeof configBundleSchema>;
+
+/** What the hub signs of a bundle, and what an agent verifies; `signature` is the base64 of the 64 bytes of Ed25519. */
+export function configBundleBytes(bundle: Omit<ConfigBundle, "signature">): Uint8Array {
+  return new TextEncoder().encode(canonicalJson({ ...bundle, signature: undefined }));
+}
 
 /** Bodies of outbox rows, as the agent's journal writes them. */
 export const outboxBodies = Object.freeze({

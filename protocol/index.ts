@@ -56,6 +56,7 @@ export { digestText, fromHex, toHex, universalHasher } from "./hash.ts";
 export {
   blobReplySchema,
   caseBriefSchema,
+  configBundleBytes,
   configBundleSchema,
   enrolReplySchema,
   enrolRequestSchema,
