@@ -30,7 +30,7 @@ export function AnswerPanel({ state, held, dispatch }: PanelProps): JSX.Element 
       {/* With a key, so that no button of the last case keeps the focus and answers the next one. */}
       <Suggestions key={held.id} held={held} dispatch={dispatch} />
       <SearchBox state={state} held={held} dispatch={dispatch} />
-      <div class="ways-out">
+      <div class={state.features.escalate ? "ways-out three" : "ways-out"}>
         <button
           type="button"
           class="way-out"
@@ -47,6 +47,16 @@ export function AnswerPanel({ state, held, dispatch }: PanelProps): JSX.Element 
         >
           {badInputText(held)} <kbd>B</kbd>
         </button>
+        {state.features.escalate ? (
+          <button
+            type="button"
+            class="way-out"
+            aria-keyshortcuts="l"
+            onClick={() => dispatch({ kind: "escalatePressed" })}
+          >
+            Ask a lead <kbd>L</kbd>
+          </button>
+        ) : null}
       </div>
       <div class="after">
         <UndoToast state={state} dispatch={dispatch} />
@@ -102,6 +112,7 @@ const phaseTexts: Readonly<Record<Recent["phase"], string>> = {
   taken: "can be undone",
   final: "final",
   delivered: "the device has it",
+  handed: "a lead has it",
 };
 
 const recentShownMax = 3;

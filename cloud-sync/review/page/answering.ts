@@ -54,7 +54,8 @@ export function show(state: PageState, nowMs: number): PageState {
   const isVisible = held !== undefined && (held.pictureUrl === null || state.pictures[held.id] !== undefined);
   const ids = new Set([...state.cases.map(({ id }) => id), state.toast?.answered.held.id]);
   const pictures = Object.fromEntries(Object.entries(state.pictures).filter(([id]) => ids.has(id)));
-  return { ...state, pictures, shownAtMs: isVisible ? nowMs : null };
+  const lookAlikes = Object.fromEntries(Object.entries(state.lookAlikes).filter(([id]) => ids.has(id)));
+  return { ...state, pictures, lookAlikes, shownAtMs: isVisible ? nowMs : null };
 }
 
 function nextText(held: ReviewCase | undefined): string {
@@ -106,6 +107,25 @@ export function submitRefused(state: PageState, event: Extract<PageEvent, { kind
     announcement: `${text} did not count: ${why}.`,
   };
   return step(cleaned, ...(needsMore(cleaned) ? [{ kind: "claim" as const }] : []));
+}
+
+/** Hands the case before the reviewer to a lead: it leaves the page, and somebody else answers it. */
+export function escalatePressed(state: PageState, inputs: PageInputs): PageStep {
+  const [held, ...rest] = state.cases;
+  if (!state.features.escalate || !held?.lease) return step(state);
+  if (!state.connection.isUp) return step({ ...state, notice: { tone: "warn", text: "A lead needs the connection." } });
+  if (state.shownAtMs === null || inputs.nowMs - state.shownAtMs < exposureMsMin) return step(state);
+  const { id, lease } = held;
+  const { reviewId } = inputs;
+  const handed: PageState = {
+    ...state,
+    cases: rest,
+    search: closedSearch,
+    notice: null,
+    recent: [{ id, reviewId, text: held.question, phase: "handed" as const }, ...state.recent].slice(0, recentMax),
+    announcement: `A lead has that case now. ${nextText(rest[0])}`,
+  };
+  return step(show(handed, inputs.nowMs), { kind: "escalate", id, generation: lease.generation, reviewId });
 }
 
 export function undoPressed(state: PageState, inputs: PageInputs): PageStep {

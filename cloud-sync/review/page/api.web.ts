@@ -7,6 +7,7 @@ import type {
   ReviewSession,
   Submit,
 } from "../../../protocol/index.ts";
+import type { LookAlike, QueueFilter } from "./state.ts";
 
 /** The page's calls. A refusal is a value; only a lost connection (or a box that cannot answer now) is `null`. */
 export type Answered<T> =
@@ -43,23 +44,34 @@ interface Api {
   session(): Promise<Answered<ReviewSession>>;
   pair(pin: string, name: string, code: string | null): Promise<Answered<ReviewSession>>;
   leave(): Promise<Answered<unknown>>;
-  next(): Promise<Answered<HeldCases>>;
+  next(filter: QueueFilter): Promise<Answered<HeldCases>>;
   labels(task: string): Promise<Answered<{ readonly labels: readonly string[] }>>;
   submit(id: string, submit: Submit): Promise<Answered<AnswerTaken>>;
   undo(id: string, reviewId: string): Promise<Answered<HeldCases>>;
   heartbeat(id: string, generation: number): Promise<Answered<unknown>>;
+  release(id: string, generation: number): Promise<Answered<unknown>>;
+  lookAlikes(id: string): Promise<Answered<{ readonly lookAlikes: readonly LookAlike[] }>>;
+  escalate(id: string, generation: number): Promise<Answered<unknown>>;
 }
 
 export const api: Api = {
   session: () => call("GET", "/session"),
   pair: (pin, name, code) => call("POST", "/pair", { pin, name, ...(code === null ? {} : { code }) }),
   leave: () => call("POST", "/leave"),
-  next: () => call("POST", "/next"),
+  next: (filter) => call("POST", "/next", chosen(filter)),
   labels: (task) => call("GET", `/tasks/${encodeURIComponent(task)}/labels`),
   submit: (id, submit) => call("POST", casePath(id, "submit"), submit),
   undo: (id, reviewId) => call("POST", casePath(id, "undo"), { reviewId }),
   heartbeat: (id, generation) => call("POST", casePath(id, "heartbeat"), { generation }),
+  release: (id, generation) => call("POST", casePath(id, "release"), { generation }),
+  lookAlikes: (id) => call("GET", casePath(id, "look-alikes")),
+  escalate: (id, generation) => call("POST", casePath(id, "escalate"), { generation }),
 };
+
+/** What is null is not chosen, and not said: the box in the store knows no filter. */
+function chosen(filter: QueueFilter): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== null));
+}
 
 /** Gives a case back while the page goes away: the browser sends it even so. */
 export function releaseOnLeave(id: string, generation: number): void {

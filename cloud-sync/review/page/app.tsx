@@ -21,13 +21,13 @@ export function App({ state, dispatch, rememberedName }: AppProps): JSX.Element 
     case "pairing":
       return <PairingScreen pairing={state.pairing} rememberedName={rememberedName} dispatch={dispatch} />;
     case "reviewing":
-      return <Reviewing state={state} dispatch={dispatch} />;
+      return <Reviewing state={state} dispatch={dispatch} topBar={<TopBar state={state} dispatch={dispatch} />} />;
   }
 }
 
 type ScreenProps = Omit<AppProps, "rememberedName">;
 
-function Starting({ state, dispatch }: ScreenProps): JSX.Element {
+export function Starting({ state, dispatch }: ScreenProps): JSX.Element {
   return (
     <main class="centre">
       {state.connection.isUp ? (
@@ -41,12 +41,13 @@ function Starting({ state, dispatch }: ScreenProps): JSX.Element {
   );
 }
 
-function Reviewing({ state, dispatch }: ScreenProps): JSX.Element {
+/** The work itself; who serves it gives the bar above it. */
+export function Reviewing({ state, dispatch, topBar }: ScreenProps & { readonly topBar: JSX.Element }): JSX.Element {
   const [held] = state.cases;
   const { notice } = state;
   return (
     <div class="review">
-      <TopBar state={state} dispatch={dispatch} />
+      {topBar}
       {state.connection.isUp ? null : <OfflineBanner state={state} dispatch={dispatch} />}
       {notice ? (
         <div class={`notice ${notice.tone}`} role="status" data-testid="notice">
@@ -74,7 +75,7 @@ function Reviewing({ state, dispatch }: ScreenProps): JSX.Element {
           </>
         )}
       </main>
-      <HelpDialog isOpen={state.isHelpOpen} dispatch={dispatch} />
+      <HelpDialog isOpen={state.isHelpOpen} features={state.features} dispatch={dispatch} />
       <p class="visually-hidden" role="status" aria-live="polite">
         {state.announcement}
       </p>
@@ -88,7 +89,7 @@ function NothingToDo({ state }: { readonly state: PageState }): JSX.Element {
     return (
       <section class="empty" data-testid="empty">
         <Icon name="wifiOff" size={56} />
-        <h1>No connection to the box</h1>
+        <h1>No connection</h1>
         <p class="quiet">
           {state.outbox.length > 0
             ? "Your answers are kept here and sent when it is back."

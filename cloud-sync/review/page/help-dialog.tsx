@@ -1,7 +1,7 @@
 import { type JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "./icons.tsx";
-import { type PageEvent } from "./state.ts";
+import { type Features, type PageEvent } from "./state.ts";
 
 const keys: readonly (readonly [readonly string[], string])[] = [
   [["1", "…", "9"], "Choose one of the model’s answers"],
@@ -14,11 +14,15 @@ const keys: readonly (readonly [readonly string[], string])[] = [
   [["?"], "This help"],
 ];
 
+const leadKeys: typeof keys = [[["L"], "Ask a lead"]];
+
 export function HelpDialog(props: {
   readonly isOpen: boolean;
+  readonly features: Features;
   readonly dispatch: (event: PageEvent) => void;
 }): JSX.Element {
-  const { isOpen, dispatch } = props;
+  const { isOpen, features, dispatch } = props;
+  const shown = features.escalate ? [...keys.slice(0, 5), ...leadKeys, ...keys.slice(5)] : keys;
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     if (isOpen && !dialog.current?.open) dialog.current?.showModal();
@@ -38,7 +42,7 @@ export function HelpDialog(props: {
         </button>
       </div>
       <dl>
-        {keys.map(([names, what]) => (
+        {shown.map(([names, what]) => (
           <div key={what}>
             <dt>{names.map((name) => (name === "…" ? <span key={name}>…</span> : <kbd key={name}>{name}</kbd>))}</dt>
             <dd>{what}</dd>

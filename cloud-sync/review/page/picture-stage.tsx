@@ -2,6 +2,7 @@ import { type JSX } from "preact";
 import type { ReviewCase } from "../../../protocol/index.ts";
 import { FactsTable } from "./facts-table.tsx";
 import { Icon, type IconName } from "./icons.tsx";
+import { LookAlikes } from "./look-alikes.tsx";
 import { type PageEvent, type PageState } from "./state.ts";
 import { agoText, labelText } from "./wording.ts";
 
@@ -18,19 +19,22 @@ export function PictureStage({ state, dispatch }: StageProps): JSX.Element {
   const [held] = state.cases;
   return (
     <section class="stage" aria-label="Case">
-      <div class="picture-room">
-        {state.cases.map((entry, index) =>
-          entry.pictureUrl === null ? null : (
-            <CasePicture
-              key={entry.id}
-              held={entry}
-              isShown={index === 0}
-              how={state.pictures[entry.id]}
-              dispatch={dispatch}
-            />
-          ),
-        )}
-        {held?.pictureUrl === null ? <NoPicture held={held} /> : null}
+      <div class="picture-row">
+        <div class="picture-room">
+          {state.cases.map((entry, index) =>
+            entry.pictureUrl === null ? null : (
+              <CasePicture
+                key={entry.id}
+                held={entry}
+                isShown={index === 0}
+                how={state.pictures[entry.id]}
+                dispatch={dispatch}
+              />
+            ),
+          )}
+          {held?.pictureUrl === null ? <NoPicture held={held} /> : null}
+        </div>
+        {held && state.features.lookAlikes ? <LookAlikes held={held} lookAlikes={state.lookAlikes[held.id]} /> : null}
       </div>
       {held ? <ContextChips held={held} nowMs={state.nowMs + state.skewMs} /> : null}
     </section>

@@ -1,21 +1,34 @@
 import { api, openStream, releaseOnLeave, type Answered } from "./api.web.ts";
 import { keyEvent } from "./keyboard.ts";
 import { reduce } from "./state-machine.ts";
-import { firstPageState, type PageEffect, type PageEvent, type PageState } from "./state.ts";
+import {
+  firstPageState,
+  type Features,
+  type PageEffect,
+  type PageEvent,
+  type PageState,
+  type QueueFilter,
+} from "./state.ts";
 
 /** Between the pure page and the world: the clock, the keyboard, the network. */
 export interface PageShell {
-  readonly state: () => PageState;
-  readonly dispatch: (event: PageEvent) => void;
+  /** Ends it: what is held goes back to the queue, and nothing listens any more. */
+  stop(): void;
 }
 
 const tickMs = 250;
 
-export function startShell(draw: (state: PageState, dispatch: (event: PageEvent) => void) => void): PageShell {
-  let state = firstPageState(Date.now());
+export function startShell(
+  draw: (state: PageState, dispatch: (event: PageEvent) => void) => void,
+  features?: Features,
+): PageShell {
+  let state = firstPageState(Date.now(), features);
   let closeStream = (): void => undefined;
+  const stopped = new AbortController();
+  const { signal } = stopped;
 
   function dispatch(event: PageEvent): void {
+    if (signal.aborted) return;
     const step = reduce(state, event, { nowMs: Date.now(), reviewId: randomId() });
     const isChanged = step.state !== state;
     state = step.state;
@@ -39,29 +52,35 @@ export function startShell(draw: (state: PageState, dispatch: (event: PageEvent)
         setTimeout(() => dispatch({ kind: "letterSettled" }), effect.afterMs);
         break;
       default:
-        void ask(effect).then((event) => event && dispatch(event));
+        void ask(effect, state.filter).then((event) => event && dispatch(event));
     }
   }
 
-  addEventListener("keydown", (pressed) => onKey(pressed, state, dispatch));
-  addEventListener("offline", () => dispatch({ kind: "connectionLost" }));
-  addEventListener("online", () => dispatch({ kind: "retryPressed" }));
-  addEventListener("pagehide", () => {
+  const giveBack = (): void => {
     for (const { id, lease } of state.cases) if (lease) releaseOnLeave(id, lease.generation);
-  });
+  };
+  addEventListener("keydown", (pressed) => onKey(pressed, state, dispatch), { signal });
+  addEventListener("offline", () => dispatch({ kind: "connectionLost" }), { signal });
+  addEventListener("online", () => dispatch({ kind: "retryPressed" }), { signal });
+  addEventListener("pagehide", giveBack, { signal });
   // A page from the back-forward cache has given its cases back.
-  addEventListener("pageshow", (shown) => {
-    if (shown.persisted) location.reload();
-  });
-  setInterval(() => dispatch({ kind: "ticked" }), tickMs);
+  addEventListener("pageshow", (shown) => shown.persisted && location.reload(), { signal });
+  const ticking = setInterval(() => dispatch({ kind: "ticked" }), tickMs);
   draw(state, dispatch);
   dispatch({ kind: "started", code: takeCode() });
-  return { state: () => state, dispatch };
+  return {
+    stop: () => {
+      giveBack();
+      stopped.abort();
+      clearInterval(ticking);
+      closeStream();
+    },
+  };
 }
 
 type NetworkEffect = Exclude<PageEffect, { kind: "openStream" | "closeStream" | "settleLetter" }>;
 
-async function ask(effect: NetworkEffect): Promise<PageEvent | null> {
+async function ask(effect: NetworkEffect, filter: QueueFilter): Promise<PageEvent | null> {
   switch (effect.kind) {
     case "loadSession":
       return told(await api.session(), (session) => ({ kind: "sessionFound", session }));
@@ -77,7 +96,22 @@ async function ask(effect: NetworkEffect): Promise<PageEvent | null> {
       await api.leave();
       return null;
     case "claim":
-      return told(await api.next(), (held) => ({ kind: "claimed", held }));
+      return told(await api.next(filter), (held) => ({ kind: "claimed", held }));
+    case "reclaim":
+      await Promise.all(effect.held.map(({ id, generation }) => api.release(id, generation)));
+      return told(await api.next(filter), (held) => ({ kind: "claimed", held }));
+    case "loadLookAlikes":
+      return told(
+        await api.lookAlikes(effect.id),
+        ({ lookAlikes }) => ({ kind: "lookAlikesLoaded", id: effect.id, lookAlikes }),
+        () => ({ kind: "lookAlikesLoaded", id: effect.id, lookAlikes: [] }),
+      );
+    case "escalate":
+      return told(
+        await api.escalate(effect.id, effect.generation),
+        () => ({ kind: "escalated" }),
+        ({ message }) => ({ kind: "escalateRefused", reviewId: effect.reviewId, message }),
+      );
     case "loadLabels":
       return told(
         await api.labels(effect.task),
@@ -135,11 +169,19 @@ function pairProblem({ code, message, retryAfterMs }: Refused): PageEvent {
 function onKey(pressed: KeyboardEvent, state: PageState, dispatch: (event: PageEvent) => void): void {
   const { key, ctrlKey, metaKey, altKey, repeat, target } = pressed;
   // Enter and space on a focused button are the button's.
-  if (altKey || (target instanceof HTMLInputElement && !state.search.isOpen)) return;
+  if (altKey || (isTyping(target) && !state.search.isOpen)) return;
+  // Another dialog than the page's own help has the keyboard.
+  if (!state.isHelpOpen && document.querySelector("dialog[open]")) return;
   const event = keyEvent(state, { key, isCommand: ctrlKey || metaKey, isRepeat: repeat });
   if (!event) return;
   pressed.preventDefault();
   dispatch(event);
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement
+  );
 }
 
 /** The one-time code behind `#`, taken off the address so that it stays in no history. */

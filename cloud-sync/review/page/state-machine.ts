@@ -1,5 +1,14 @@
 import type { HeldCases, ReviewNews } from "../../../protocol/index.ts";
-import { answer, broughtBack, needsMore, show, submitRefused, submitTaken, undoPressed } from "./answering.ts";
+import {
+  answer,
+  broughtBack,
+  escalatePressed,
+  needsMore,
+  show,
+  submitRefused,
+  submitTaken,
+  undoPressed,
+} from "./answering.ts";
 import { matchingLabels } from "./searching.ts";
 import {
   closedSearch,
@@ -11,6 +20,7 @@ import {
   type PageInputs,
   type PageState,
   type PageStep,
+  type QueueFilter,
 } from "./state.ts";
 
 /** The review page as a pure machine: the components draw its state, `shell.web.ts` performs its effects. */
@@ -41,6 +51,14 @@ export function reduce(before: PageState, event: PageEvent, inputs: PageInputs):
       return news(state, event.news, inputs);
     case "leaseRefused":
       return withdrawn(state, event.id, "lease_lost", inputs);
+    case "lookAlikesLoaded":
+      return step({ ...state, lookAlikes: { ...state.lookAlikes, [event.id]: event.lookAlikes } });
+    case "escalateRefused":
+      return step(escalateRefused(state, event), { kind: "claim" });
+    case "escalated":
+      return step(state, ...(needsMore(state) ? [{ kind: "claim" as const }] : []));
+    case "filterChosen":
+      return filterChosen(state, event.filter);
     case "labelsLoaded":
       return step({ ...state, labels: { ...state.labels, [event.task]: event.labels } });
     case "submitTaken":
@@ -67,6 +85,7 @@ type HandEvent = Extract<
       | "answerPressed"
       | "digitPressed"
       | "undoPressed"
+      | "escalatePressed"
       | "helpToggled"
       | "noticeClosed";
   }
@@ -89,6 +108,8 @@ function reduceHands(state: PageState, event: HandEvent, inputs: PageInputs): Pa
       return letterSettled(state, inputs);
     case "undoPressed":
       return undoPressed(state, inputs);
+    case "escalatePressed":
+      return escalatePressed(state, inputs);
     case "searchOpened":
       return openSearch(state, event.query);
     case "searchTyped":
@@ -212,7 +233,21 @@ function claimed(state: PageState, held: HeldCases, inputs: PageInputs): PageSte
   };
   const tasks = new Set(cases.map(({ task }) => task).filter((task) => state.labels[task] === undefined));
   const loads = [...tasks].map((task): PageEffect => ({ kind: "loadLabels", task }));
-  return step(isSame ? next : show(next, inputs.nowMs), ...loads);
+  const alike = state.features.lookAlikes ? cases.filter(({ id }) => state.lookAlikes[id] === undefined) : [];
+  const asks = alike.map(({ id }): PageEffect => ({ kind: "loadLookAlikes", id }));
+  return step(isSame ? next : show(next, inputs.nowMs), ...loads, ...asks);
+}
+
+function escalateRefused(state: PageState, event: Extract<PageEvent, { kind: "escalateRefused" }>): PageState {
+  const notice = { tone: "warn" as const, text: `No lead could be asked: ${event.message}.` };
+  return { ...withRecent(state, event.reviewId, null), notice };
+}
+
+/** What is held goes back to the queue: it may be outside what the reviewer wants now. */
+function filterChosen(state: PageState, filter: QueueFilter): PageStep {
+  const held = state.cases.flatMap(({ id, lease }) => (lease === null ? [] : [{ id, generation: lease.generation }]));
+  const emptied = { ...state, filter, cases: [], shownAtMs: null, search: closedSearch, isFirstClaim: true };
+  return step(emptied, { kind: "reclaim", held });
 }
 
 function news(state: PageState, told: ReviewNews, inputs: PageInputs): PageStep {
@@ -261,12 +296,15 @@ function pictureCame(state: PageState, id: string, how: "shown" | "missing", now
   return state.cases[0]?.id === id && state.shownAtMs === null ? { ...next, shownAtMs: nowMs } : next;
 }
 
-const commandLetters = new Set(["c", "b", "u"]);
+/** The letters that are commands where no word begins with them. */
+function isCommandLetter(state: PageState, letter: string): boolean {
+  return ["c", "b", "u"].includes(letter) || (letter === "l" && state.features.escalate);
+}
 
 /** A letter opens the search with it; a command letter first waits whether it begins a word. */
 function letterPressed(state: PageState, letter: string): PageStep {
   if (state.heldLetter !== null) return openSearch({ ...state, heldLetter: null }, state.heldLetter + letter);
-  if (!commandLetters.has(letter.toLowerCase())) return openSearch(state, letter);
+  if (!isCommandLetter(state, letter.toLowerCase())) return openSearch(state, letter);
   return step({ ...state, heldLetter: letter }, { kind: "settleLetter", afterMs: letterMs });
 }
 
@@ -279,6 +317,8 @@ function letterSettled(state: PageState, inputs: PageInputs): PageStep {
       return answer(next, { kind: "bad_picture" }, inputs);
     case "u":
       return undoPressed(next, inputs);
+    case "l":
+      return escalatePressed(next, inputs);
     default:
       return step(next);
   }

@@ -1,10 +1,36 @@
 import type { ErrorCode, HeldCases, QueueState, ReviewAnswer, ReviewCase } from "../../../protocol/index.ts";
 import type { AnswerTaken, ReviewNews, ReviewSession, Submit } from "../../../protocol/index.ts";
 
+/** What a server can do beside the queue itself. The box in the store has none of it. */
+export interface Features {
+  /** Confirmed pictures of the answers that look alike stand beside the case. */
+  readonly lookAlikes: boolean;
+  /** A case can be handed to a lead. */
+  readonly escalate: boolean;
+}
+
+export const inStoreFeatures: Features = Object.freeze({ lookAlikes: false, escalate: false });
+
+/** Which part of the queue this reviewer works on; null is all of it. */
+export interface QueueFilter {
+  readonly store: string | null;
+  readonly task: string | null;
+}
+
+export const noFilter: QueueFilter = Object.freeze({ store: null, task: null });
+
+/** One of the answers that a case may have, and pictures that people have confirmed as it, newest first. */
+export interface LookAlike {
+  readonly label: string;
+  readonly pictures: readonly { readonly caseId: string; readonly url: string }[];
+}
+
 /** What the review page knows. Plain data: the components draw it, the shell feeds it. */
 export interface PageState {
   readonly screen: "starting" | "pairing" | "reviewing";
   readonly pairing: { readonly code: string | null; readonly isBusy: boolean; readonly problem: string | null };
+  readonly features: Features;
+  readonly filter: QueueFilter;
   readonly session: ReviewSession | null;
   /** Wall clock of the server minus that of this device. */
   readonly skewMs: number;
@@ -19,6 +45,8 @@ export interface PageState {
   /** Since when the reviewer can see the case; null while its picture loads. */
   readonly shownAtMs: number | null;
   readonly pictures: Readonly<Record<string, "shown" | "missing">>;
+  /** By case; a case without an entry has not been asked for. */
+  readonly lookAlikes: Readonly<Record<string, readonly LookAlike[]>>;
   readonly search: Search;
   readonly labels: Readonly<Record<string, readonly string[]>>;
   /** The last answer, while it can be taken back. */
@@ -67,8 +95,8 @@ export interface Recent {
   readonly id: string;
   readonly reviewId: string;
   readonly text: string;
-  /** taken: the undo window is open; final: in the journal; delivered: the device has it. */
-  readonly phase: "unsent" | "taken" | "final" | "delivered";
+  /** taken: the undo window is open; final: in the journal; delivered: the device has it; handed: a lead has it. */
+  readonly phase: "unsent" | "taken" | "final" | "delivered" | "handed";
 }
 
 interface Notice {
@@ -91,6 +119,11 @@ export type PageEvent =
   | { readonly kind: "digitPressed"; readonly digit: number }
   | { readonly kind: "letterPressed"; readonly letter: string }
   | { readonly kind: "letterSettled" }
+  | { readonly kind: "filterChosen"; readonly filter: QueueFilter }
+  | { readonly kind: "lookAlikesLoaded"; readonly id: string; readonly lookAlikes: readonly LookAlike[] }
+  | { readonly kind: "escalatePressed" }
+  | { readonly kind: "escalated" }
+  | { readonly kind: "escalateRefused"; readonly reviewId: string; readonly message: string }
   | { readonly kind: "undoPressed" }
   | { readonly kind: "searchOpened"; readonly query: string }
   | { readonly kind: "searchTyped"; readonly query: string }
@@ -127,6 +160,10 @@ export type PageEffect =
   | { readonly kind: "submit"; readonly id: string; readonly submit: Submit }
   | { readonly kind: "undo"; readonly id: string; readonly reviewId: string }
   | { readonly kind: "heartbeat"; readonly id: string; readonly generation: number }
+  /** Gives back what is held, then asks again. */
+  | { readonly kind: "reclaim"; readonly held: readonly { readonly id: string; readonly generation: number }[] }
+  | { readonly kind: "loadLookAlikes"; readonly id: string }
+  | { readonly kind: "escalate"; readonly id: string; readonly generation: number; readonly reviewId: string }
   | { readonly kind: "settleLetter"; readonly afterMs: number };
 
 export interface PageStep {
@@ -142,10 +179,12 @@ export const letterMs = 250;
 /** Cases held: the one shown and the one after it. */
 export const casesAhead = 2;
 
-export function firstPageState(nowMs: number): PageState {
+export function firstPageState(nowMs: number, features: Features = inStoreFeatures): PageState {
   return {
     screen: "starting",
     pairing: { code: null, isBusy: false, problem: null },
+    features,
+    filter: noFilter,
     session: null,
     skewMs: 0,
     nowMs,
@@ -155,6 +194,7 @@ export function firstPageState(nowMs: number): PageState {
     queue: null,
     shownAtMs: null,
     pictures: {},
+    lookAlikes: {},
     search: closedSearch,
     labels: {},
     toast: null,
