@@ -110,6 +110,11 @@ export const ingestRequestSchema = z.strictObject({
   items: z.array(ingestItemSchema).max(hubLimits.ingestItemsMax),
   /** The newest row that the journal has written: the hub can say "97 of 98 received". */
   lastSeq: count,
+  /**
+   * So many numbers right before `from` are gone from the journal for good (retention dropped them unsent, or the hub was
+   * put back from a copy): the hub does not wait for them. 0 unless given.
+   */
+  skipped: count.optional(),
   /** Small pictures of these items, in calls that are MessagePack: an upload of its own is for the others. */
   pictures: z
     .array(z.strictObject({ id: decisionId, sha256: sha256Hex, data: z.instanceof(Uint8Array) }))

@@ -151,6 +151,17 @@ function devicesSide(start: () => Promise<{ readonly hub: RunningHub; readonly t
     expect(answer.json).toMatchObject({ watermark: 34, refused: [] });
   });
 
+  test("numbers that an agent's journal has no more are not waited for, and only as many as it says", async () => {
+    const other = await enrolAgent(hub.url, token, "store_1", "box-2");
+    const send = (from: number, skipped: number) =>
+      other.call("POST", "/v1/ingest", { v: 1, epoch: "e2", from, items: [escalation(from)], lastSeq: from, skipped });
+    expect((await send(41, 39)).json).toMatchObject({ watermark: 0 });
+    expect((await send(41, 40)).json).toMatchObject({ watermark: 41, refused: [] });
+    expect((await send(43, 0)).json).toMatchObject({ watermark: 41 });
+    const empty = { v: 1, epoch: "e2", from: 50, items: [], lastSeq: 49, skipped: 8 };
+    expect((await other.call("POST", "/v1/ingest", empty)).json).toMatchObject({ watermark: 49 });
+  });
+
   test("a feed without news answers when its wait is over", async () => {
     const started = Date.now();
     const answer = await agent.call("GET", "/v1/feed?wait=300");

@@ -47,9 +47,13 @@ export async function ingest(options: IngestOptions, agent: AgentCaller, request
   const rows = request.items.map((item) => readItem(item, options.hasher));
   const pictures = checkPictures(options, request);
   return options.database.write(async (trx) => {
-    const watermark = await lockStream(trx, agent, request);
+    const had = await lockStream(trx, agent, request);
+    const missing = request.from - had - 1;
     // A gap: what lies between is asked for again, so that rows are applied in order or not at all.
-    if (request.from > watermark + 1) return { watermark, refused: [], wanted: [] };
+    if (missing > (request.skipped ?? 0)) return { watermark: had, refused: [], wanted: [] };
+    // What the agent's own journal has no more would be waited for for ever.
+    if (missing > 0) options.logger.warn("rows_gone", { agent: agent.agentId, from: had + 1, rows: missing });
+    const watermark = Math.max(had, request.from - 1);
     const fresh = rows.filter(({ item }) => item.seq > watermark);
     const refused = await applyRows(options, trx, agent, request.epoch, fresh, pictures);
     const last = fresh.at(-1)?.item.seq ?? watermark;
