@@ -106,6 +106,8 @@ export class SimAgent {
   readonly #peers = new Peers();
   readonly #intake: Intake;
   readonly #delivered = new Set<(id: string, revision: number) => void>();
+  /** Every connection of this life; closing one again does nothing. */
+  readonly #connected: AgentSocket[] = [];
   #sockets = 0;
 
   /** Null where the process died before it was ready. */
@@ -203,6 +205,7 @@ export class SimAgent {
 
   /** A device has connected and subscribed to everything of its own at QoS 1. */
   connect(socket: AgentSocket): SimPeer {
+    this.#connected.push(socket);
     return new SimPeer(this, socket, this.#peers, this.#intake, {
       clientId: `${socket.device}-${(this.#sockets += 1)}`,
       clearsWhenSent: this.#options.mistakes.clearsWhenSent === true,
@@ -210,10 +213,11 @@ export class SimAgent {
     });
   }
 
-  /** As the daemon ends: what is in flight is decided, then the journal is closed. */
+  /** As the daemon ends: what is in flight is decided, the doors are closed, then the journal. */
   async stop(): Promise<void> {
     await this.core.drain(5_000);
     await this.room?.close();
+    for (const socket of this.#connected.splice(0)) socket.close();
     this.core.stopClocks();
     await this.journal.close();
     this.process.die();
