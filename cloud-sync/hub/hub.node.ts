@@ -1,11 +1,14 @@
 import { join } from "node:path";
-import { type Logger } from "../../protocol/index.ts";
+import { HoldpointError, type Exchange, type Logger } from "../../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { serveHttp, type RunningHttpServer } from "../../protocol/platform/http-server.node.ts";
 import { signatureVerifier } from "../../protocol/platform/signing.node.ts";
 import { isLocalHost } from "../review/guards.ts";
+import { callLimits } from "./api/call-limits.ts";
+import { clientAddress } from "./api/client-address.ts";
 import { gatewayRoutes } from "./api/gateway.ts";
+import { proxyList } from "./api/proxies.node.ts";
 import { createRepeats } from "./api/repeats.ts";
 import { createAuditTrail } from "./audit/audit-trail.ts";
 import { openFileBlobs } from "./blobs/file-blobs.node.ts";
@@ -19,8 +22,12 @@ import { enrolmentRoutes } from "./fleet/enrolment.ts";
 import { heartbeatRoutes } from "./fleet/heartbeats.ts";
 import { openHubKey } from "./hub-key.node.ts";
 import { ingestRoutes } from "./ingest/ingest.ts";
-import { createApiToken, hasApiTokens, programOf } from "./people/api-tokens.ts";
+import { createPasswords, type PasswordCost } from "./people/password.node.ts";
+import { createFirstAdmin, createPeople } from "./people/people.ts";
+import { openOperations } from "./operations.node.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
+import { tellingListener } from "./webhooks/case-events.ts";
+import { createWebhookOutlet } from "./webhooks/webhook-outlet.ts";
 
 export interface HubOptions {
   /** Directory of the hub: its SQLite database unless `database` names another, its pictures. */
@@ -30,11 +37,22 @@ export interface HubOptions {
   readonly host: string;
   /** 0 chooses a free port. */
   readonly port: number;
-  /** Names under which people call this hub, beside addresses and the local network's names. */
+  /**
+   * Where people reach this hub, for instance behind a proxy that ends TLS: `https://hub.example`. With `https:` its
+   * cookies are Secure. Without it the hub answers to addresses and to names of the local network.
+   */
+  readonly publicUrl?: string;
+  /** Names under which the hub is called beside that: for instance its service name in a cluster. */
   readonly ownHosts?: readonly string[];
+  /** Addresses or networks (`10.0.0.0/8`) of the proxies before this hub: their X-Forwarded-For is believed. */
+  readonly proxies?: readonly string[];
+  /** Work of one look at a password; the default is what is advised, and tests have many people to sign in. */
+  readonly passwordCost?: PasswordCost;
+  /** Addresses and networks that webhooks may reach although they are private: `10.1.2.3`, `10.1.0.0/16`. */
+  readonly allowedWebhookHosts?: readonly string[];
   readonly logger: Logger;
-  /** Told once, at the first start: the token with which an admin begins. */
-  readonly onAdminToken?: (token: string) => void;
+  /** Told once, at the first start: the token with which an admin begins, and where the account `admin` is taken up. */
+  readonly onAdminToken?: (token: string, invitationPath: string | null) => void;
 }
 
 export interface RunningHub {
@@ -66,8 +84,18 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
   };
   try {
     const audit = createAuditTrail(hubId, systemClock, nodeHasher);
-    const parts: HubParts = { ...shared, hubId, database, audit };
-    const rooms = await openRooms(parts, options);
+    const events = createWebhookOutlet({ ...shared, database });
+    const parts: HubParts = { ...shared, hubId, database, audit, events };
+    const isProxy = proxyList(options.proxies ?? []);
+    const addressOf = (exchange: Exchange): string => clientAddress(exchange, isProxy);
+    const publicOrigin = options.publicUrl === undefined ? null : publicOriginOf(options.publicUrl);
+    const people = createPeople({
+      parts,
+      passwords: createPasswords(options.passwordCost),
+      publicUrl: publicOrigin,
+      addressOf,
+    });
+    const rooms = [people, ...(await openRooms(parts, options))];
     const door = createAgentDoor({ ...shared, database, verifier: signatureVerifier });
     undo.push(() => door.close());
     const routes = gatewayRoutes(
@@ -75,13 +103,12 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       {
         doors: {
           agent: (exchange, body) => door.agent(exchange, body),
-          person: async (exchange) => {
-            const program = await programOf(parts, exchange);
-            return program && { caller: program, isBrowser: false };
-          },
+          person: people.person,
         },
         repeats: createRepeats(parts),
         isOwnHost: isLocalHost(options.ownHosts ?? []),
+        ...(publicOrigin === null ? {} : { publicOrigin }),
+        admit: callLimits(parts, addressOf),
         bodyBytesMax,
       },
     );
@@ -109,16 +136,25 @@ async function openRooms(parts: HubParts, options: HubOptions): Promise<readonly
   return [
     { routes: enrolmentRoutes({ ...parts, hubPublicKey: key.publicKey, isPublicKey }) },
     { routes: heartbeatRoutes(parts) },
-    { routes: ingestRoutes({ ...parts, vault, listener: silentCaseListener }) },
+    { routes: ingestRoutes({ ...parts, vault, listener: tellingListener(silentCaseListener, parts.events) }) },
     { routes: uploadRoutes({ ...parts, vault }) },
     { routes: feedRoutes(parts) },
+    ...openOperations(parts, { key, allowedWebhookHosts: options.allowedWebhookHosts ?? [] }),
   ];
 }
 
 async function greetAdmin(parts: HubParts, { onAdminToken }: HubOptions): Promise<void> {
-  if (!onAdminToken || (await hasApiTokens(parts))) return;
-  const { token } = await createApiToken(parts, "hub", { name: "admin", roles: ["admin"], validMs: null });
-  onAdminToken(token);
+  const first = onAdminToken ? await createFirstAdmin(parts) : null;
+  if (first) onAdminToken?.(first.token, first.invitationPath);
+}
+
+/** Errors: HP_USAGE. */
+function publicOriginOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "") return url.origin;
+  throw new HoldpointError("HP_USAGE", `${JSON.stringify(text)} is no address of a hub`, {
+    hint: "Give scheme and host, for instance https://hub.example.",
+  });
 }
 
 function runningHub(hubId: string, server: RunningHttpServer, closeAll: () => Promise<void>): RunningHub {

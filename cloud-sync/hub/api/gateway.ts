@@ -4,13 +4,15 @@ import {
   decodeMessage,
   HoldpointError,
   jsonReply,
+  problemReply,
+  type ErrorCode,
   type Exchange,
   type Reply,
   type Route,
 } from "../../../protocol/index.ts";
-import { checkChange, checkOrigin } from "../../review/guards.ts";
 import { type AgentCaller, type Caller, type PersonCaller } from "./caller.ts";
 import { type HubRoute } from "./hub-route.ts";
+import { checkChanging, checkReading, isFromBrowser } from "./origin-guard.ts";
 
 /**
  * Every call to the hub passes here, so that no handler can forget it: who calls, whether they may, where the call comes
@@ -21,6 +23,12 @@ export interface GatewayOptions {
   readonly repeats: Repeats;
   /** Names under which this hub may be called. */
   readonly isOwnHost: (host: string) => boolean;
+  /** Origin under which browsers reach this hub through a proxy that ends TLS: `https://hub.example`. */
+  readonly publicOrigin?: string;
+  /** Takes one call of a person or program, or of an address that nobody signed in from. Throws HP_RATE. */
+  readonly admit?: (caller: PersonCaller | null, exchange: Exchange) => void;
+  /** Told of every call, by its operation; what it returns is told of the answer, with the code of a refusal. */
+  readonly observe?: (operation: string) => (status: number, code: ErrorCode | null) => void;
   /** Bodies of routes that say nothing else. */
   readonly bodyBytesMax: number;
 }
@@ -49,6 +57,8 @@ export interface Repeat {
   readonly key: string;
   /** Path, query and body of the call. */
   readonly content: readonly Uint8Array[];
+  /** The answer carries a secret and is not kept: a repeat is refused with HP_CONFLICT. */
+  readonly secret: boolean;
 }
 
 const nothing = new Uint8Array(0);
@@ -58,8 +68,26 @@ export function gatewayRoutes(routes: readonly HubRoute[], options: GatewayOptio
   return routes.map((route) => ({
     method: route.method,
     path: route.path,
-    handle: (exchange) => handle(route, exchange, options),
+    handle: (exchange) => answered(route, exchange, options),
   }));
+}
+
+/** A refusal is an answer like any other: it is counted, and says the same of itself to browsers and caches. */
+async function answered(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Response | Reply> {
+  const tell = options.observe?.(route.operation.id);
+  try {
+    const answer = await handle(route, exchange, options);
+    tell?.(answer.status, null);
+    return answer;
+  } catch (cause) {
+    if (!(cause instanceof HoldpointError)) {
+      tell?.(503, "HP_BUSY");
+      throw cause;
+    }
+    tell?.(cause.status, cause.code);
+    const reply = problemReply(cause);
+    return { ...reply, headers: { ...reply.headers, ...privateHeaders } };
+  }
 }
 
 async function handle(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Response | Reply> {
@@ -79,7 +107,13 @@ async function handle(route: HubRoute, exchange: Exchange, options: GatewayOptio
   }
   if (!keyPattern.test(key)) throw new HoldpointError("HP_SCHEMA", "Idempotency-Key: at most 128 visible characters");
   const path = new TextEncoder().encode(exchange.request.url);
-  const repeat = { caller: caller.id, operation: route.operation.id, key, content: [path, bytes] };
+  const repeat = {
+    caller: caller.id,
+    operation: route.operation.id,
+    key,
+    content: [path, bytes],
+    secret: route.secret ?? false,
+  };
   return options.repeats.run(repeat, async () => {
     const answer = await work();
     return answer instanceof Response ? wholeReply(answer) : answer;
@@ -109,6 +143,7 @@ async function callerOf(
   if (route.access === "agent") return options.doors.agent(exchange, body);
   const found = await options.doors.person(exchange);
   if (found?.isBrowser ?? true) guard(route, exchange, options);
+  options.admit?.(found?.caller ?? null, exchange);
   if (route.access === "public") return found?.caller ?? null;
   if (!found)
     throw new HoldpointError("HP_UNAUTHORIZED", "nobody is signed in", { hint: "Sign in, or send an API token." });
@@ -121,11 +156,11 @@ async function callerOf(
 }
 
 /** Where a browser may bring proof that its user did not mean to give: another site must not be behind the call. */
-function guard(route: HubRoute, exchange: Exchange, { isOwnHost }: GatewayOptions): void {
-  const isFromBrowser = exchange.header("origin") !== null || exchange.header("sec-fetch-site") !== null;
-  if (exchange.header("cookie") === null && !isFromBrowser) return;
-  if (route.method === "GET") checkOrigin(exchange.request, isOwnHost);
-  else checkChange(exchange.request, isOwnHost);
+function guard(route: HubRoute, exchange: Exchange, options: GatewayOptions): void {
+  if (!isFromBrowser(exchange)) return;
+  const own = { isOwnHost: options.isOwnHost, publicOrigin: options.publicOrigin ?? null };
+  if (route.method === "GET") checkReading(exchange, own);
+  else checkChanging(exchange, own, route.body !== undefined && route.body !== "bytes");
 }
 
 function contentOf(route: HubRoute, bytes: Uint8Array): unknown {

@@ -28,6 +28,10 @@ export interface HubRoute {
   readonly reply: z.ZodType | { readonly contentType: string };
   /** A GET that changes nothing needs no Idempotency-Key; other methods of people and programs honour one. */
   readonly idempotent?: boolean;
+  /** The answer carries a secret: it is not kept, so a repeat under the same Idempotency-Key is refused. */
+  readonly secret?: boolean;
+  /** For the reference; tests hold them against the schemas. */
+  readonly examples?: { readonly query?: unknown; readonly body?: unknown; readonly reply?: unknown };
   handle(call: HubCall): Promise<unknown>;
 }
 
@@ -51,7 +55,7 @@ interface Typed<Q extends z.ZodType, B extends Content, C> {
   readonly exchange: Exchange;
 }
 
-type Shared = Pick<HubRoute, "method" | "path" | "operation" | "bodyBytesMax" | "idempotent">;
+type Shared = Pick<HubRoute, "method" | "path" | "operation" | "bodyBytesMax" | "idempotent" | "secret" | "examples">;
 /** Another status than 200 is a Response of its own. */
 type Answer<R> = R extends z.ZodType ? z.input<R> | Response : Response | Reply;
 

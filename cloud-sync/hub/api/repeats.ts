@@ -5,6 +5,8 @@ import { type Repeat, type Repeats } from "./gateway.ts";
 
 /** For so long a repeat is answered as the first call was. */
 const keptMs = 24 * 3_600_000;
+/** Stands where an answer would: it carried a secret. */
+const secretAnswer = "secret";
 /** A first call that has not answered for so long died with its process: the next one may try. */
 const runningMsMax = 60_000;
 
@@ -38,18 +40,28 @@ export function createRepeats({ database, clock, hasher }: Pick<HubParts, "datab
         .where("caller", "=", repeat.caller)
         .where("operation", "=", repeat.operation)
         .where("key", "=", repeat.key)
-        .executeTakeFirstOrThrow();
+        .executeTakeFirst();
+      // It failed and was forgotten in this moment.
+      if (!known) throw stillRunning();
       if (known.digest !== digest) {
         throw new HoldpointError("HP_CONFLICT", "this Idempotency-Key was used for another call", {
           hint: "Use a new key for a new call.",
         });
       }
-      if (known.answer !== null) return readReply(known.answer);
-      if (nowMs - known.at_ms < runningMsMax) {
-        throw new HoldpointError("HP_BUSY", "the first call with this key still runs", { retryAfterMs: 500 });
+      if (known.answer === secretAnswer) {
+        throw new HoldpointError(
+          "HP_CONFLICT",
+          "the call with this key was answered with a secret, which is shown once",
+          {
+            hint: "Make a new secret with a new key, and revoke the one that was lost.",
+          },
+        );
       }
-      await change(db, repeat, { at_ms: nowMs });
-      return null;
+      if (known.answer !== null) return readReply(known.answer);
+      // Of two calls that find the first one dead, one takes its place.
+      const isTaken = nowMs - known.at_ms >= runningMsMax && (await takeOver(db, repeat, known.at_ms, nowMs));
+      if (isTaken) return null;
+      throw stillRunning();
     });
 
   return {
@@ -62,19 +74,44 @@ export function createRepeats({ database, clock, hasher }: Pick<HubParts, "datab
         answer = await work();
       } catch (cause) {
         // What failed left nothing behind, so the same key may try again.
-        await forget(repeat);
+        await forget(repeat).catch(() => undefined);
         throw cause;
       }
-      await database.write(({ db }) => change(db, repeat, { answer: writeReply(answer) }));
+      await database.write(({ db }) =>
+        change(db, repeat, { answer: repeat.secret ? secretAnswer : writeReply(answer) }),
+      );
       return answer;
     },
   };
 }
 
+function stillRunning(): HoldpointError {
+  return new HoldpointError("HP_BUSY", "the first call with this key still runs", { retryAfterMs: 500 });
+}
+
+async function takeOver(
+  db: HubTransaction["db"],
+  { caller, operation, key }: Repeat,
+  atMs: number,
+  nowMs: number,
+): Promise<boolean> {
+  const row = await db
+    .updateTable("repeats")
+    .set({ at_ms: nowMs })
+    .where("caller", "=", caller)
+    .where("operation", "=", operation)
+    .where("key", "=", key)
+    .where("at_ms", "=", atMs)
+    .where("answer", "is", null)
+    .returning("key")
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 async function change(
   db: HubTransaction["db"],
   { caller, operation, key }: Repeat,
-  values: { readonly at_ms: number } | { readonly answer: string },
+  values: { readonly answer: string },
 ): Promise<void> {
   await db
     .updateTable("repeats")

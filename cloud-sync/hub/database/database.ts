@@ -1,4 +1,5 @@
 import { type Kysely, type Transaction } from "kysely";
+import { type ReviewNews } from "../../../protocol/index.ts";
 import { type HubTables } from "./tables.ts";
 
 /** What the hub's rooms ask of their database. `open-database.node.ts` has the two that exist: SQLite and PostgreSQL. */
@@ -23,6 +24,11 @@ export interface HubTransaction {
   readonly tell: (news: HubNews) => void;
 }
 
+/** Whoever only asks: inside of a transaction or outside. */
+export interface HubReader {
+  readonly db: Kysely<HubTables>;
+}
+
 /**
  * What changed, in one word and the key that listeners filter by. News may be lost where a connection breaks; `resync`
  * follows, and whoever listens reads anew. The database is the truth, and news only says when to look.
@@ -33,8 +39,12 @@ export type HubNews =
   | { readonly kind: "feed"; readonly agentId: string }
   /** A case came, moved or closed. */
   | { readonly kind: "case"; readonly caseId: string }
+  /** For the page of one reviewer, by the session's key. */
+  | { readonly kind: "review"; readonly reviewer: string; readonly news: ReviewNews }
   /** The queue of a task is longer or shorter. */
   | { readonly kind: "queue"; readonly task: string }
   | { readonly kind: "agent"; readonly agentId: string }
   | { readonly kind: "config" }
+  /** Who is told by webhook has changed; there is something to tell. */
+  | { readonly kind: "webhooks" | "delivery" }
   | { readonly kind: "people"; readonly personId: string };

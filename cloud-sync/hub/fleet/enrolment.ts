@@ -46,6 +46,7 @@ export function enrolmentRoutes(options: EnrolmentOptions): readonly HubRoute[] 
         summary: "Make a token with which one box may enrol once",
         tag: "fleet",
       },
+      secret: true,
       body: tokenRequest,
       reply: tokenReply,
       handle: async ({ caller, body }) => {
