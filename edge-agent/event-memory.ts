@@ -77,7 +77,7 @@ export class EventMemory implements EventHistory {
 export function withEvents(host: ModelHost, memory: EventMemory): ModelHost {
   return {
     ...host,
-    predict: async (task, id, input) => {
+    predict: async (task, id, input, withinMs) => {
       if (input.kind === "event" || input.kind === "entity") {
         try {
           await memory.ensure(input.entity);
@@ -85,7 +85,7 @@ export function withEvents(host: ModelHost, memory: EventMemory): ModelHost {
           return { ok: false, reason: "model_error", message: `no events at hand: ${String(cause)}`, by: null };
         }
       }
-      return host.predict(task, id, input);
+      return host.predict(task, id, input, withinMs);
     },
   };
 }

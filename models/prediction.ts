@@ -71,8 +71,13 @@ export interface ModelHost {
   apply(wanted: readonly WantedModel[]): Promise<readonly ModelState[]>;
   /** The states of the last `apply`. */
   states(): readonly ModelState[];
-  /** Predicts one input, batched with whatever else waits. Never rejects. `id` names the case for the quarantine. */
-  predict(task: string, id: string, input: Input): Promise<PredictionResult>;
+  /**
+   * Predicts one input, batched with whatever else waits. Never rejects. `id` names the case for the quarantine.
+   *
+   * @param withinMs how long anybody waits for the answer, milliseconds from the call; absent: as long as it takes. What
+   * cannot be answered by then is not run: reason `overload` as soon as that is known, `timeout` where the time is up
+   */
+  predict(task: string, id: string, input: Input, withinMs?: number): Promise<PredictionResult>;
   /** What hinders right now (for instance a child that is being restarted): codes with messages. */
   problems(): readonly { readonly code: string; readonly message: string }[];
   close(): Promise<void>;

@@ -105,7 +105,8 @@ export class Engine<Origin extends object> {
     const early = new EarlyDecision((found) => this.#rule(request, found));
     void finding?.then((found) => {
       early.found = found;
-      this.#timeModel(request.task, found.modelMs ?? 0);
+      // What was shed says nothing about how long the model takes.
+      if (found.modelMs !== null) this.#timeModel(request.task, found.modelMs);
     });
     this.#admitting += 1;
     try {

@@ -167,7 +167,7 @@ function find(request: DecisionRequest, options: PipelineOptions, policy: TaskPo
       cancel();
       resolve(result.ok ? foundIn(result, startedMs) : failed(result.reason, result.message, result.by));
     };
-    host.predict(request.task, request.id, request.input).then(answered, (cause: unknown) => {
+    host.predict(request.task, request.id, request.input, patienceMs).then(answered, (cause: unknown) => {
       answered({ ok: false, reason: "model_error", message: String(cause), by: null });
     });
   });

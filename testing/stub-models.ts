@@ -3,6 +3,7 @@ import {
   inputData,
   ok,
   universalHasher,
+  type Clock,
   type Input,
   type Result,
   silentLogger,
@@ -12,7 +13,7 @@ import { type Manifest } from "../models/manifest.ts";
 import { type ModelHost, type PredictionResult, type RunningModel } from "../models/prediction.ts";
 import { Batcher } from "../models/runtimes/batcher.ts";
 import { runningModel, type Candidate } from "../models/runtimes/candidate.ts";
-import { failure, hostOf, type Engine } from "../models/runtimes/model-host.ts";
+import { failure, hostOf, shedding, type Engine } from "../models/runtimes/model-host.ts";
 import { readProbabilities } from "../models/runtimes/probabilities.ts";
 import { type StubAnswer } from "../models/runtimes/stub.ts";
 import { noHistory } from "../models/features/windows.ts";
@@ -30,7 +31,11 @@ export interface StubModelsOptions {
   /** Rows that may wait. Default 2048. */
   readonly queueRowsMax?: number;
   readonly timers: Timers;
+  /** By which it sheds what it cannot run in time, as the real hosts do. Absent: time stands still, and nothing is late. */
+  readonly clock?: Clock;
 }
+
+const stopped: Clock = { wallMs: () => 0, monotonicMs: () => 0 };
 
 /**
  * A model host without models, for tests of whatever asks for decisions: it serves every task that it is asked to, takes
@@ -64,6 +69,7 @@ function stubEngine(candidate: Candidate, options: StubModelsOptions): Engine {
     inFlightMax: 1,
     waitMs: 0,
     queueRowsMax: options.queueRowsMax ?? 2048,
+    clock: options.clock ?? stopped,
     timers: options.timers,
     run: async (inputs) => {
       const { delayMs = 0 } = options;
@@ -75,13 +81,13 @@ function stubEngine(candidate: Candidate, options: StubModelsOptions): Engine {
         }),
       );
     },
-    overload: () => failure("overload", "too many inputs wait for the model", running),
+    ...shedding(() => running),
   });
   return {
     candidate,
     running,
     serves: () => true,
-    predict: (_id, input) => batcher.submit(input),
+    predict: (_id, input, withinMs) => batcher.submit(input, withinMs),
     // Nothing is freed, so nothing need be waited for: an answer that hangs must not hang `close` as well.
     retire: () => Promise.resolve(),
   };

@@ -8,7 +8,7 @@ import { ChildGeneration, type ChildLimits } from "./child-generation.node.ts";
 import { inferenceChildEntry } from "./child-link.node.ts";
 import { type CaseRow, type RowOutcome } from "./child-work.ts";
 import { bytesOf, predictionsOf, queueRowsMaxDefault } from "./inline-host.ts";
-import { failure, hostOf, type Engine } from "./model-host.ts";
+import { failure, hostOf, shedding, type Engine } from "./model-host.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type ProviderName } from "./runtime.ts";
 import { restartBudgetDefault } from "./supervisor-machine.ts";
@@ -94,7 +94,7 @@ export function childHost(options: ChildHostOptions): ChildHost {
     if (users.get(generation) === 0) await end(generation);
     return started.map((result, model) => {
       if (!result.ok) return result;
-      return ok(engineOf(generation, model, result.value, { ...options, timers }, () => release(generation)));
+      return ok(engineOf(generation, model, result.value, { ...options, clock, timers }, () => release(generation)));
     });
   };
 
@@ -118,7 +118,7 @@ function engineOf(
   generation: ChildGeneration,
   model: number,
   first: RunningModel,
-  options: ChildHostOptions & { readonly timers: Timers },
+  options: ChildHostOptions & { readonly clock: Clock; readonly timers: Timers },
   release: () => Promise<void>,
 ): Engine {
   const candidate = generation.candidates[model];
@@ -137,9 +137,10 @@ function engineOf(
     nextTurn: setImmediate,
     queueRowsMax: options.queueRowsMax ?? queueRowsMaxDefault,
     bytesOf: ({ input }) => bytesOf(input),
+    clock: options.clock,
     timers: options.timers,
     run: async (rows) => resultsOf(await generation.run(model, rows), running()),
-    overload: () => failure("overload", "too many inputs wait for the model", running()),
+    ...shedding(running),
   });
   let retired = false;
   return {
@@ -148,7 +149,7 @@ function engineOf(
       return running();
     },
     serves: () => generation.has(model) || !generation.ready,
-    predict: (id, input) => batcher.submit({ id, input }),
+    predict: (id, input, withinMs) => batcher.submit({ id, input }, withinMs),
     retire: async () => {
       if (retired) return;
       retired = true;

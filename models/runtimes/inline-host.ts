@@ -16,7 +16,7 @@ import { Batcher } from "./batcher.ts";
 import { candidateKey, runningModel, type Candidate } from "./candidate.ts";
 import { DecodeGate } from "./decode-gate.ts";
 import { LoadedModel, type BatchAnswer } from "./loaded-model.ts";
-import { failure, hostOf, refusedWith, type Engine } from "./model-host.ts";
+import { failure, hostOf, refusedWith, shedding, type Engine } from "./model-host.ts";
 import { type ProviderName, type Runtime } from "./runtime.ts";
 
 /** Rows that may wait for a model; their bytes are bounded as well. */
@@ -99,16 +99,17 @@ function engineOf(candidate: Candidate, model: LoadedModel, options: InlineHostO
     waitMs: options.batchWaitMs ?? 0,
     queueRowsMax: options.queueRowsMax ?? queueRowsMaxDefault,
     bytesOf,
+    clock: options.clock,
     timers: options.timers,
     run: async (inputs) => predictionsOf(await model.answer(inputs), inputs.length, running),
-    overload: () => failure("overload", "too many inputs wait for the model", running),
+    ...shedding(() => running),
   });
   let retired = false;
   const engine: Engine = {
     candidate,
     running,
     serves: () => true,
-    predict: (_id, input) => batcher.submit(input),
+    predict: (_id, input, withinMs) => batcher.submit(input, withinMs),
     retire: async () => {
       if (retired) return;
       retired = true;

@@ -11,6 +11,7 @@ import {
   type RunningModel,
   type WantedModel,
 } from "../prediction.ts";
+import { type BatcherOptions } from "./batcher.ts";
 import { stillWanted, type Candidate } from "./candidate.ts";
 
 /** One task's model, wherever it runs. */
@@ -19,7 +20,7 @@ export interface Engine {
   readonly running: RunningModel;
   /** False when it can no longer answer and must be brought up anew, although nothing about it changed. */
   serves(): boolean;
-  predict(id: string, input: Input): Promise<PredictionResult>;
+  predict(id: string, input: Input, withinMs?: number): Promise<PredictionResult>;
   /** Answers what it has taken, then frees the model. */
   retire(): Promise<void>;
 }
@@ -92,7 +93,7 @@ export function hostOf(parts: HostParts): ModelHost {
       return applied;
     },
     states: () => statesOf(served),
-    predict: (task, id, input) => {
+    predict: (task, id, input, withinMs) => {
       const engine = engines.get(task);
       if (!engine || closed) {
         const message = served.find((one) => one.task === task)?.problem?.message ?? `no model serves "${task}"`;
@@ -100,7 +101,7 @@ export function hostOf(parts: HostParts): ModelHost {
       }
       const ready = localFeatures(engine, input, parts.history);
       if ("reason" in ready) return Promise.resolve({ ok: false, ...ready, by: engine.running });
-      return engine.predict(id, ready.input);
+      return engine.predict(id, ready.input, withinMs);
     },
     problems: () => parts.problems(),
     close: async () => {
@@ -136,6 +137,16 @@ function localFeatures({ candidate: { manifest } }: Engine, input: Input, histor
 
 function columnsOf(features: FeatureSpec): number {
   return featureCount(features) ?? 0;
+}
+
+/** What a batcher answers for rows that it does not run. */
+export function shedding(
+  running: () => RunningModel,
+): Pick<BatcherOptions<never, PredictionResult>, "overload" | "timeout"> {
+  return {
+    overload: () => failure("overload", "more waits for the model than it can run in time", running()),
+    timeout: () => failure("timeout", "nobody waited any more when the model was free", running()),
+  };
 }
 
 /** For predictions that a host cannot even try. */

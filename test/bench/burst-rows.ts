@@ -35,6 +35,9 @@ interface Phases {
   readonly burst: readonly Sent[];
   readonly after: readonly Sent[];
   readonly afterStartMs: number;
+  /** What the agent takes where everybody waits, and how long the burst was. */
+  readonly perSecond: number;
+  readonly seconds: number;
 }
 
 /**
@@ -78,7 +81,7 @@ export async function burstRows(long: boolean): Promise<readonly BenchRow[]> {
   );
   await place.remove();
 
-  const phases = { even, burst, after, afterStartMs };
+  const phases = { even, burst, after, afterStartMs, perSecond, seconds };
   const rate = `${usual.toFixed(0)}/s, then ${(usual * timesUsual).toFixed(0)}/s for ${seconds} s`;
   const memory = `resident memory ${(rssBefore / 2 ** 20).toFixed(0)} MB before, ${(rssAfter / 2 ** 20).toFixed(0)} MB at its end`;
   return [
@@ -116,7 +119,7 @@ async function notInJournal(dataDir: string, ids: readonly string[]): Promise<nu
 }
 
 /** Counts what came out of the declared order; the target is none. */
-function shedOrder({ even, burst, after }: Phases, load: OpenLoad): BenchRow {
+function shedOrder({ even, burst, after, perSecond, seconds }: Phases, load: OpenLoad): BenchRow {
   const answered = [...even, ...burst, ...after].filter((sent) => sent.decision !== null);
   answered.sort((a, b) => (a.answeredMs ?? 0) - (b.answeredMs ?? 0));
   const shed = answered.filter(({ decision }) => decision?.verdict !== "accept");
@@ -135,8 +138,9 @@ function shedOrder({ even, burst, after }: Phases, load: OpenLoad): BenchRow {
     "refused for good": [...load.requests.values()].filter(({ refused }) => refused !== null).length,
   };
   const found = Object.entries(violations).filter(([, count]) => count > 0);
+  const inBurst = burst.filter(({ decision }) => decision?.verdict === "accept").length / seconds;
   const shares = [
-    `${answered.length - shed.length} by the model`,
+    `${answered.length - shed.length} by the model (in the burst ${inBurst.toFixed(0)}/s, where it takes ${perSecond.toFixed(0)}/s of who wait)`,
     ...(["overload", "timeout"] as const).map(
       (reason) => `${shed.filter((sent) => reasonsOf(sent)[0] === reason).length} ${reason}`,
     ),

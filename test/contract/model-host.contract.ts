@@ -181,6 +181,32 @@ export function modelHostContract(name: string, open: (options: HostUnderTest) =
       expect((await models.predict("sides", "later", pair(1, 0))).ok).toBe(true);
     });
 
+    it("does not run what nobody waits for, and runs what stands beside it", async () => {
+      const models = host();
+      await models.apply([wantedAt("sides", writeModel(root.path, "patience"))]);
+      const results = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => models.predict("sides", String(i), pair(1, 0), i % 2 === 0 ? 60_000 : 0)),
+      );
+      for (const [i, result] of results.entries()) {
+        if (i % 2 === 0) expect(result.ok).toBe(true);
+        // The first of them may have come before the host expects anything of the model.
+        else expect(["overload", "timeout"]).toContain(result.ok ? "answered" : result.reason);
+        expect(result.by?.reference.name).toBe("sides");
+      }
+    });
+
+    it("answers everybody while far more comes than it can run in time, and serves as before when that is over", async () => {
+      const models = host({ queueRowsMax: 100_000 });
+      await models.apply([wantedAt("sides", writeModel(root.path, "too-much"))]);
+      const results = await Promise.all(
+        Array.from({ length: 20_000 }, (_, i) => models.predict("sides", String(i), pair(1, 0), 20)),
+      );
+      const reasons = new Set(results.map((result) => (result.ok ? "answered" : result.reason)));
+      expect([...reasons].filter((reason) => !["answered", "overload", "timeout"].includes(reason))).toEqual([]);
+      expect(results.some((result) => !result.ok)).toBe(true);
+      expect((await models.predict("sides", "later", pair(1, 0), 60_000)).ok).toBe(true);
+    });
+
     it("swaps models without a gap: every prediction is answered by one of the two", async () => {
       const models = host();
       const first = writeModel(root.path, "swap-1");
