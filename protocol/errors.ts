@@ -116,6 +116,16 @@ export const errorCatalogue = {
     hint: "Two boxes run with one key: stop one of them and enrol it anew with its own data directory.",
   },
   HP_DATABASE: { retry: "backoff", status: 503, hint: "Check the hub's database; the hub takes up again by itself." },
+  HP_CERTIFICATE: {
+    retry: "after-change",
+    status: 502,
+    hint: "Check the certificate at the other end, and the clock of this box.",
+  },
+  HP_NOT_HUB: {
+    retry: "backoff",
+    status: 502,
+    hint: "Something else answers at the hub's address: a captive portal, a proxy, or a wrong url.",
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;
