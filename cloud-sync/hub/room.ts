@@ -1,6 +1,7 @@
 import { type Cancel, type Clock, type Hasher, type Logger, type Random, type Timers } from "../../protocol/index.ts";
 import { type HubRoute } from "./api/hub-route.ts";
 import { type HubDatabase, type HubTransaction } from "./database/database.ts";
+import { type EventOutlet } from "./webhooks/hub-event.ts";
 
 /** What every room of the hub is given. */
 export interface HubParts {
@@ -12,6 +13,8 @@ export interface HubParts {
   readonly hasher: Hasher;
   readonly logger: Logger;
   readonly audit: AuditTrail;
+  /** What webhooks tell. */
+  readonly events: EventOutlet;
 }
 
 /** Who did what, in a chain of hashes. A room writes its entry in the transaction that makes the change. */

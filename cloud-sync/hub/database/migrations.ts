@@ -3,8 +3,10 @@ import { type Migration } from "kysely/migration";
 import { repeatMigrations } from "../api/repeat-migrations.ts";
 import { auditMigrations } from "../audit/audit-migrations.ts";
 import { caseMigrations } from "../cases/case-migrations.ts";
+import { configMigrations } from "../config/config-migrations.ts";
 import { fleetMigrations } from "../fleet/fleet-migrations.ts";
 import { peopleMigrations } from "../people/people-migrations.ts";
+import { webhookMigrations } from "../webhooks/webhook-migrations.ts";
 
 /**
  * The hub's schema, step by step; Kysely's migrator runs what is missing, in the order of the names, one process at a
@@ -33,4 +35,6 @@ export const hubMigrations: HubMigrations = {
   ...auditMigrations,
   ...peopleMigrations,
   ...repeatMigrations,
+  ...configMigrations,
+  ...webhookMigrations,
 };

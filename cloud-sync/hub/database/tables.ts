@@ -1,14 +1,25 @@
 import { type RepeatTables } from "../api/repeat-tables.ts";
 import { type AuditTables } from "../audit/audit-tables.ts";
 import { type CaseTables } from "../cases/case-tables.ts";
+import { type ConfigTables } from "../config/config-tables.ts";
 import { type FleetTables } from "../fleet/fleet-tables.ts";
 import { type PeopleTables } from "../people/people-tables.ts";
+import { type WebhookTables } from "../webhooks/webhook-tables.ts";
 
 /**
  * Every table of the hub, by room. Columns have the same meaning on SQLite and PostgreSQL: texts, whole numbers (times
  * are wall-clock milliseconds, truths 0 or 1), bytes. JSON is text, so that it is the same characters when read again.
  */
-export interface HubTables extends InstanceTables, FleetTables, CaseTables, AuditTables, PeopleTables, RepeatTables {}
+export interface HubTables
+  extends
+    InstanceTables,
+    FleetTables,
+    CaseTables,
+    ConfigTables,
+    AuditTables,
+    PeopleTables,
+    RepeatTables,
+    WebhookTables {}
 
 interface InstanceTables {
   /** One row: which hub this database belongs to. */

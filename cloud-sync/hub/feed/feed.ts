@@ -26,12 +26,35 @@ export async function appendToFeed(
     .where("agent_id", "=", agentId)
     .returning("feed_seq")
     .executeTakeFirstOrThrow();
-  await trx.db
-    .insertInto("feed_items")
-    .values({ agent_id: agentId, seq, kind: entry.kind, body: JSON.stringify(entry), made_ms: nowMs })
-    .execute();
-  trx.tell({ kind: "feed", agentId });
+  await writeFeedItems(trx, [{ agentId, seq, entry }], nowMs);
   return seq;
+}
+
+interface NumberedEntry {
+  readonly agentId: string;
+  readonly seq: number;
+  readonly entry: FeedEntry;
+}
+
+/** Rows of one statement: five columns each, and SQLite binds at most 32,766 values. */
+const rowsMax = 1000;
+
+/**
+ * Writes items whose numbers the caller has taken by raising `feed_seq` in this transaction: for whoever tells many
+ * agents at once in few statements.
+ */
+export async function writeFeedItems(
+  trx: HubTransaction,
+  items: readonly NumberedEntry[],
+  nowMs: number,
+): Promise<void> {
+  for (let from = 0; from < items.length; from += rowsMax) {
+    const rows = items.slice(from, from + rowsMax).map(({ agentId, seq, entry }) => {
+      return { agent_id: agentId, seq, kind: entry.kind, body: JSON.stringify(entry), made_ms: nowMs };
+    });
+    await trx.db.insertInto("feed_items").values(rows).execute();
+  }
+  for (const { agentId } of items) trx.tell({ kind: "feed", agentId });
 }
 
 const feedQuery = z.strictObject({

@@ -11,6 +11,7 @@ import {
 } from "../../../protocol/index.ts";
 import { inScope } from "../api/caller.ts";
 import { personRoute, publicRoute, type HubRoute } from "../api/hub-route.ts";
+import { firstConfigVersion } from "../config/config-bundle.ts";
 import { type HubParts } from "../room.ts";
 
 /**
@@ -91,7 +92,7 @@ export async function createToken(
 
 /** Errors: HP_TOKEN (unknown, used, expired), HP_SCHEMA (no key), HP_CONFLICT (the key is enrolled already). */
 async function enrol(options: EnrolmentOptions, request: EnrolRequest): Promise<EnrolReply> {
-  const { database, clock, random, hasher, hubId, hubPublicKey, audit } = options;
+  const { database, clock, random, hasher, hubId, hubPublicKey, audit, events } = options;
   if (!options.isPublicKey(request.publicKey)) throw new HoldpointError("HP_SCHEMA", "publicKey: is no Ed25519 key");
   const tokenHash = hashOf(hasher, request.token);
   const nowMs = Math.round(clock.wallMs());
@@ -128,6 +129,7 @@ async function enrol(options: EnrolmentOptions, request: EnrolRequest): Promise<
         software: request.software,
       })
       .execute();
+    await firstConfigVersion(trx, agentId);
     const detail = { store: taken.store, name: taken.agent_name };
     await audit.record(trx, {
       actor: `agent:${agentId}`,
@@ -135,6 +137,7 @@ async function enrol(options: EnrolmentOptions, request: EnrolRequest): Promise<
       subject: `agent:${agentId}`,
       detail,
     });
+    await events.emit(trx, [{ type: "agent.enrolled", store: taken.store, data: { agentId, name: taken.agent_name } }]);
     trx.tell({ kind: "agent", agentId });
     const hub = { id: hubId, publicKey: hubPublicKey };
     return { v: 1, agentId, store: taken.store, agent: taken.agent_name, hub, nowMs };

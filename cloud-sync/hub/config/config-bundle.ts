@@ -1,0 +1,88 @@
+import { type Kysely } from "kysely";
+import {
+  configBundleBytes,
+  configBundleSchema,
+  HoldpointError,
+  toBase64,
+  type ConfigBundle,
+} from "../../../protocol/index.ts";
+import { type AgentCaller } from "../api/caller.ts";
+import { agentRoute, type HubRoute } from "../api/hub-route.ts";
+import { type HubTransaction } from "../database/database.ts";
+import { type HubTables } from "../database/tables.ts";
+import { type HubParts } from "../room.ts";
+import { lockConfig } from "./config-announcing.ts";
+import { hubLayers, type HubLayer } from "./config-tables.ts";
+
+export interface BundleParts extends HubParts {
+  /** Ed25519 with the hub's own key. */
+  readonly sign: (bytes: Uint8Array) => Uint8Array;
+}
+
+/** `GET /v1/config`: what an agent is to run, signed for that agent alone. */
+export function bundleRoute(parts: BundleParts): HubRoute {
+  return agentRoute({
+    method: "GET",
+    path: "/v1/config",
+    operation: { id: "readConfig", summary: "Read the hub's layers for this agent, signed", tag: "agents" },
+    reply: configBundleSchema,
+    handle: ({ caller }) => bundleFor(parts, caller),
+  });
+}
+
+async function bundleFor({ database, clock, hubId, sign }: BundleParts, agent: AgentCaller): Promise<ConfigBundle> {
+  const read = await database.read((db) => layersOfAgent(db, agent.agentId));
+  if (!read) throw new HoldpointError("HP_NOT_FOUND", "this agent is not one of the fleet any more");
+  const bundle = {
+    v: 1 as const,
+    hub: hubId,
+    agentId: agent.agentId,
+    version: read.version,
+    issuedAtMs: Math.round(clock.wallMs()),
+    layers: read.layers.map(({ layer, text, revision }) => ({ layer, text, revision })),
+  };
+  return { ...bundle, signature: toBase64(sign(configBundleBytes(bundle))) };
+}
+
+interface AgentLayers {
+  readonly version: number;
+  /** Fleet first; layers that say nothing are left out. */
+  readonly layers: readonly { readonly layer: HubLayer; readonly text: string; readonly revision: number }[];
+}
+
+/** Version and texts in one statement: two would let a change slip between them, and one version have two contents. */
+async function layersOfAgent(db: Kysely<HubTables>, agentId: string): Promise<AgentLayers | null> {
+  const row = await db
+    .selectFrom("agents")
+    .leftJoin("stores", "stores.store", "agents.store")
+    .leftJoin("config_layers as fleet", (join) => join.on("fleet.layer", "=", "fleet").on("fleet.scope", "=", "-"))
+    .leftJoin("config_layers as region", (join) =>
+      join.on("region.layer", "=", "region").onRef("region.scope", "=", "stores.region"),
+    )
+    .leftJoin("config_layers as store", (join) =>
+      join.on("store.layer", "=", "store").onRef("store.scope", "=", "agents.store"),
+    )
+    .select(["agents.config_version as version"])
+    .select(["fleet.text as fleet_text", "fleet.revision as fleet_revision"])
+    .select(["region.text as region_text", "region.revision as region_revision"])
+    .select(["store.text as store_text", "store.revision as store_revision"])
+    .where("agents.agent_id", "=", agentId)
+    .executeTakeFirst();
+  if (!row) return null;
+  const layers = hubLayers.map((layer) => {
+    return { layer, text: row[`${layer}_text`] ?? "", revision: row[`${layer}_revision`] ?? 0 };
+  });
+  return { version: row.version, layers: layers.filter(({ text }) => text.trim() !== "") };
+}
+
+/**
+ * For a new agent: the version that it starts at, 1 where there are layers for it. Holds the config's lock until the
+ * commit, so that a change either finds the agent or is found by it.
+ */
+export async function firstConfigVersion(trx: HubTransaction, agentId: string): Promise<number> {
+  await lockConfig(trx);
+  const read = await layersOfAgent(trx.db, agentId);
+  if (!read || read.layers.length === 0) return 0;
+  await trx.db.updateTable("agents").set({ config_version: 1 }).where("agent_id", "=", agentId).execute();
+  return 1;
+}

@@ -1,0 +1,115 @@
+import {
+  diffConfigs,
+  effectiveConfig,
+  emptyLayered,
+  flatConfig,
+  layerOf,
+  lockFaults,
+  mergeLayers,
+  parseLayer,
+  type ConfigChange,
+  type ConfigFault,
+  type EffectiveConfig,
+  type Layered,
+  type ResolvedConfig,
+} from "../../../config/index.ts";
+import { type Hasher } from "../../../protocol/index.ts";
+import { hubLayers, type HubLayer } from "./config-tables.ts";
+
+/** The layers of one store as the hub holds them; blank text says nothing. */
+export type StoreTexts = Readonly<Record<HubLayer, string>>;
+
+/** The name of a layer in messages and provenance: `fleet`, `region/north`, `store/store_1`. */
+export function layerFile(layer: HubLayer, scope: string): string {
+  return layer === "fleet" ? "fleet" : `${layer}/${scope}`;
+}
+
+/**
+ * What is wrong with a text as that layer, with lines. Pure. Blank text is good: the layer says nothing. Only the hub
+ * says which store an agent belongs to, so a layer may give `store_id` only where it repeats that.
+ */
+export function layerFaults(layer: HubLayer, scope: string, text: string): readonly ConfigFault[] {
+  if (text.trim() === "") return [];
+  const file = layerFile(layer, scope);
+  const parsed = parseLayer(text, file);
+  if (!parsed.ok) return parsed.faults;
+  const { values, placeOf } = parsed.document;
+  const foreign = values.store_id !== undefined && (layer !== "store" || values.store_id !== scope);
+  const faults = lockFaults(parsed.document);
+  if (!foreign) return faults;
+  const message = layer === "store" ? `must be ${scope}` : "is of one store; this layer is of many";
+  const hint = "Take the line out; the hub knows which store an agent belongs to.";
+  return [{ file, ...placeOf(["store_id"]), key: "store_id", message, hint }, ...faults];
+}
+
+/**
+ * Reads texts once, however many stores they are of. Texts that are bad now (a newer schema refuses what an older one
+ * took) count as blank: an agent refuses them as well and keeps its last good config.
+ */
+export class StoreConfigs {
+  readonly #hasher: Hasher;
+  readonly #layers = new Map<string, Layered>();
+
+  constructor(hasher: Hasher) {
+    this.#hasher = hasher;
+  }
+
+  /** What the agents of a store run where no file of the box itself says otherwise. */
+  resolve(store: string, texts: StoreTexts): ResolvedConfig {
+    const merged = hubLayers.map((layer) => this.#layer(layer, texts[layer])).reduce(mergeLayers, emptyLayered);
+    const named = mergeLayers(merged, this.#layer("store", `store_id: ${JSON.stringify(store)}`));
+    const resolved = effectiveConfig(merged.entries.has("store_id") ? merged : named, this.#hasher);
+    if (!resolved.ok) throw new Error(`the config of ${store} has no store_id`, { cause: resolved.error });
+    return resolved.value;
+  }
+
+  #layer(layer: HubLayer, text: string): Layered {
+    if (text.trim() === "") return emptyLayered;
+    const key = `${layer}\n${text}`;
+    const known = this.#layers.get(key);
+    if (known) return known;
+    const parsed = parseLayer(text, layer);
+    const read = parsed.ok ? layerOf(layer, parsed.document) : emptyLayered;
+    this.#layers.set(key, read);
+    return read;
+  }
+}
+
+export interface StoreChange {
+  readonly stores: readonly string[];
+  readonly changes: readonly ConfigChange[];
+}
+
+/**
+ * What a new text would change, by stores that it changes in the same way; stores in which nothing changes are left out.
+ * Pure. `texts` are the layers as they are; stores whose layers are the same are looked at once.
+ */
+export function previewChange(
+  stores: readonly { readonly store: string; readonly texts: StoreTexts }[],
+  change: { readonly layer: HubLayer; readonly text: string },
+  hasher: Hasher,
+): readonly StoreChange[] {
+  const configs = new StoreConfigs(hasher);
+  const groups = new Map<string, { readonly texts: StoreTexts; readonly stores: string[] }>();
+  for (const { store, texts } of stores) {
+    const key = hubLayers.map((layer) => `${texts[layer].length}:${texts[layer]}`).join("");
+    const group = groups.get(key) ?? { texts, stores: [] };
+    group.stores.push(store);
+    groups.set(key, group);
+  }
+  return [...groups.values()].flatMap(({ texts, stores: same }) => {
+    const [store = ""] = same;
+    const before = configs.resolve(store, texts).config;
+    const after = configs.resolve(store, { ...texts, [change.layer]: change.text }).config;
+    const changes = changesOf(before, after);
+    return changes.length === 0 ? [] : [{ stores: same, changes }];
+  });
+}
+
+/** As `diffConfigs`, and also what is no part of the digest. */
+function changesOf(before: EffectiveConfig, after: EffectiveConfig): readonly ConfigChange[] {
+  const changes = diffConfigs(before, after);
+  if (changes.length > 0) return changes;
+  const [from, to] = [flatConfig(before).get("broker")?.value, flatConfig(after).get("broker")?.value];
+  return JSON.stringify(from) === JSON.stringify(to) ? [] : [{ key: "broker", from, to }];
+}

@@ -1,0 +1,20 @@
+import { type SigningKey } from "../../protocol/platform/signing.node.ts";
+import { configRoutes } from "./config/config-routes.ts";
+import { type HubParts, type HubRoom } from "./room.ts";
+import { webhookRoutes } from "./webhooks/webhook-routes.ts";
+import { createWebhookSender } from "./webhooks/webhook-sender.node.ts";
+import { startWebhookWorker } from "./webhooks/webhook-worker.ts";
+
+/** The rooms with which operators run a fleet: config, stores, webhooks, live views, privacy. */
+export interface OperationsOptions {
+  readonly key: SigningKey;
+  readonly allowedWebhookHosts: readonly string[];
+}
+
+export function openOperations(parts: HubParts, options: OperationsOptions): readonly HubRoom[] {
+  const sender = createWebhookSender({ allow: options.allowedWebhookHosts });
+  return [
+    { routes: configRoutes({ ...parts, sign: (bytes) => options.key.sign(bytes) }) },
+    { routes: webhookRoutes({ ...parts, sender }), start: () => startWebhookWorker({ ...parts, sender }) },
+  ];
+}
