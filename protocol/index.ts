@@ -52,6 +52,7 @@ export {
   type Result,
   type Retry,
 } from "./errors.ts";
+export { foreignCase, pictureInput, type ForeignCase } from "./foreign-input.ts";
 export { digestText, fromHex, toHex, universalHasher } from "./hash.ts";
 export {
   blobReplySchema,
@@ -83,6 +84,7 @@ export {
   type PictureReference,
   type TaskCounts,
 } from "./hub.ts";
+export { idOfKey } from "./idempotency-id.ts";
 export { idPattern, namePattern, newId, reservedDeviceNames } from "./ids.ts";
 export {
   dtypes,

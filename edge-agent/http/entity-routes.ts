@@ -3,6 +3,7 @@ import {
   checkMessage,
   decodeMessage,
   encodeMessage,
+  idOfKey,
   idPattern,
   newId,
   type Decision,
@@ -11,7 +12,7 @@ import {
   type Route,
 } from "../../protocol/index.ts";
 import { replyTo, waitOf, type HttpDoor } from "./door.ts";
-import { idempotencyKey, idOfKey } from "./idempotency.ts";
+import { idempotencyKey } from "./idempotency.ts";
 import { refusalReply } from "./refusal.ts";
 
 /** Decisions on an entity (a customer, an account, a shelf) from its events: allow, throttle or block (design 4.4). */

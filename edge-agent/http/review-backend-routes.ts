@@ -1,18 +1,21 @@
 import {
   decodeMessage,
   encodeMessage,
+  foreignCase,
+  idOfKey,
   idPattern,
   newId,
+  pictureInput,
   type Decision,
   type DecisionRequest,
   type Exchange,
+  type ForeignCase,
   type Reply,
   type Route,
 } from "../../protocol/index.ts";
 import { unknownDecision } from "./decision-routes.ts";
 import { replyTo, type HttpDoor } from "./door.ts";
-import { foreignCase, pictureInput, type ForeignCase } from "./foreign-input.ts";
-import { idempotencyKey, idOfKey } from "./idempotency.ts";
+import { idempotencyKey } from "./idempotency.ts";
 import { refusalReply } from "./refusal.ts";
 
 /** What a store system that already calls a human-review backend speaks (design 4.4). */

@@ -1,12 +1,7 @@
-import {
-  fromBase64,
-  HoldpointError,
-  inputSchema,
-  type Context,
-  type Input,
-  type InputKind,
-  type Scalar,
-} from "../../protocol/index.ts";
+import { fromBase64 } from "./codec.ts";
+import { type Context } from "./decision.ts";
+import { HoldpointError } from "./errors.ts";
+import { inputSchema, type Input, type InputKind, type Scalar } from "./input.ts";
 
 /** What a system that knows nothing of Holdpoint posts, read as an input and its context. Pure. */
 export interface ForeignCase {
