@@ -15,18 +15,20 @@ function fontLicence(): Plugin {
   };
 }
 
-// The review page: a static build into the package, served by the agent (and later the hub) from `/review`.
-export default defineConfig({
-  root: "cloud-sync/review/page",
+// Static builds into the package: the review page of the store, which the agent serves, and (`--mode hub`) the hub's.
+export default defineConfig(({ mode }) => ({
+  root: mode === "hub" ? "cloud-sync/hub/page" : "cloud-sync/review/page",
   base: "/",
   plugins: [fontLicence()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
-    outDir: "../../../dist/review-page",
+    outDir: mode === "hub" ? "../../../dist/hub-page" : "../../../dist/review-page",
     emptyOutDir: true,
     target: "es2022",
     // The content security policy has no `data:`; everything is a file.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // One stylesheet: it is small, and no page flashes up without its part of it.
+    cssCodeSplit: false,
   },
-});
+}));

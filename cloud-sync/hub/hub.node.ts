@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { HoldpointError, type Exchange, type Logger } from "../../protocol/index.ts";
+import { HoldpointError, type Exchange, type Logger, type Route } from "../../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { serveHttp, type RunningHttpServer } from "../../protocol/platform/http-server.node.ts";
@@ -25,6 +25,7 @@ import { ingestRoutes } from "./ingest/ingest.ts";
 import { createPasswords, type PasswordCost } from "./people/password.node.ts";
 import { createFirstAdmin, createPeople } from "./people/people.ts";
 import { openOperations } from "./operations.node.ts";
+import { hubPageRoutes } from "./page-assets.node.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
 import { tellingListener } from "./webhooks/case-events.ts";
 import { createWebhookOutlet } from "./webhooks/webhook-outlet.ts";
@@ -50,6 +51,8 @@ export interface HubOptions {
   readonly passwordCost?: PasswordCost;
   /** Addresses and networks that webhooks may reach although they are private: `10.1.2.3`, `10.1.0.0/16`. */
   readonly allowedWebhookHosts?: readonly string[];
+  /** Where the built pages are; those of this package unless told. */
+  readonly pagesDir?: string;
   readonly logger: Logger;
   /** Told once, at the first start: the token with which an admin begins, and where the account `admin` is taken up. */
   readonly onAdminToken?: (token: string, invitationPath: string | null) => void;
@@ -114,7 +117,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     );
     await greetAdmin(parts, options);
     const server = await serveHttp({
-      ...{ routes, host: options.host, port: options.port, logger },
+      ...{ routes: [...routes, ...(await openPages(options))], host: options.host, port: options.port, logger },
       bodyBytesMax: bodyBytesMaxAny,
       connectionsMax,
     });
@@ -141,6 +144,17 @@ async function openRooms(parts: HubParts, options: HubOptions): Promise<readonly
     { routes: feedRoutes(parts) },
     ...openOperations(parts, { key, allowedWebhookHosts: options.allowedWebhookHosts ?? [] }),
   ];
+}
+
+/** The pages; a hub without them (they were not built) still serves its API. */
+async function openPages({ pagesDir, logger }: HubOptions): Promise<readonly Route[]> {
+  try {
+    return await hubPageRoutes(pagesDir);
+  } catch (cause) {
+    if (pagesDir !== undefined || !(cause instanceof HoldpointError)) throw cause;
+    logger.warn("hub_without_pages", { hint: cause.hint });
+    return [];
+  }
 }
 
 async function greetAdmin(parts: HubParts, { onAdminToken }: HubOptions): Promise<void> {

@@ -20,9 +20,9 @@ const tickMs = 250;
 
 export function startShell(
   draw: (state: PageState, dispatch: (event: PageEvent) => void) => void,
-  features?: Features,
+  at: { readonly features?: Features; readonly filter?: QueueFilter } = {},
 ): PageShell {
-  let state = firstPageState(Date.now(), features);
+  let state = firstPageState(Date.now(), at.features, at.filter);
   let closeStream = (): void => undefined;
   const stopped = new AbortController();
   const { signal } = stopped;

@@ -17,7 +17,7 @@ export interface QueueFilter {
   readonly task: string | null;
 }
 
-export const noFilter: QueueFilter = Object.freeze({ store: null, task: null });
+const noFilter: QueueFilter = Object.freeze({ store: null, task: null });
 
 /** One of the answers that a case may have, and pictures that people have confirmed as it, newest first. */
 export interface LookAlike {
@@ -179,12 +179,16 @@ export const letterMs = 250;
 /** Cases held: the one shown and the one after it. */
 export const casesAhead = 2;
 
-export function firstPageState(nowMs: number, features: Features = inStoreFeatures): PageState {
+export function firstPageState(
+  nowMs: number,
+  features: Features = inStoreFeatures,
+  filter: QueueFilter = noFilter,
+): PageState {
   return {
     screen: "starting",
     pairing: { code: null, isBusy: false, problem: null },
     features,
-    filter: noFilter,
+    filter,
     session: null,
     skewMs: 0,
     nowMs,

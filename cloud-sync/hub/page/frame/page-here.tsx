@@ -1,0 +1,36 @@
+import { type ComponentType, type JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Empty } from "../parts/parts.tsx";
+import { type PageName } from "../router.ts";
+
+/** Each page is a file of its own, loaded when somebody goes there. */
+const loaders: Partial<Record<PageName, () => Promise<ComponentType>>> = {
+  review: () => import("../pages/review-page.tsx").then((module) => module.ReviewPage),
+  people: () => import("../pages/people-page.tsx").then((module) => module.PeoplePage),
+  settings: () => import("../pages/settings-page.tsx").then((module) => module.SettingsPage),
+};
+
+const known = new Map<PageName, ComponentType>();
+
+export function PageHere({ page }: { readonly page: PageName }): JSX.Element {
+  const [, redraw] = useState(0);
+  const [isLost, setLost] = useState(false);
+  const Page = known.get(page);
+  useEffect(() => {
+    setLost(false);
+    if (known.has(page)) return;
+    void loaders[page]?.().then(
+      (loaded) => {
+        known.set(page, loaded);
+        redraw((count) => count + 1);
+      },
+      () => setLost(true),
+    );
+  }, [page]);
+  if (Page) return <Page key={page} />;
+  return (
+    <main id="main" class="page" aria-busy={!isLost}>
+      {isLost ? <Empty title="This page could not be loaded.">Reload when the hub is back.</Empty> : null}
+    </main>
+  );
+}

@@ -1,0 +1,100 @@
+import { type JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Reviewing, Starting } from "../../../review/page/app.tsx";
+import { Icon } from "../../../review/page/icons.tsx";
+import { startShell } from "../../../review/page/shell.web.ts";
+import { type PageEvent, type PageState, type QueueFilter } from "../../../review/page/state.ts";
+import { labelText, waitingText } from "../../../review/page/wording.ts";
+import { SelectField } from "../parts/form.tsx";
+import { addressOf } from "../router.ts";
+import { useSite } from "../site.ts";
+
+interface Drawn {
+  readonly state: PageState;
+  readonly dispatch: (event: PageEvent) => void;
+}
+
+const features = { lookAlikes: true, escalate: true };
+
+/** The review screen of the store, with what a hub adds: a part of the queue to choose, look-alikes, a lead to ask. */
+export function ReviewPage(): JSX.Element {
+  const { place, sessionIs } = useSite();
+  const [drawn, setDrawn] = useState<Drawn | null>(null);
+  const filter: QueueFilter = { store: place.query.get("store"), task: place.query.get("task") };
+  useEffect(() => {
+    document.title = "Review · Holdpoint";
+    const shell = startShell((state, dispatch) => setDrawn({ state, dispatch }), { features, filter });
+    return () => shell.stop();
+  }, []);
+  const isSignedOut = drawn?.state.screen === "pairing";
+  useEffect(() => {
+    if (isSignedOut) sessionIs(null);
+  }, [isSignedOut]);
+  const wanted = JSON.stringify(filter);
+  useEffect(() => {
+    if (drawn && JSON.stringify(drawn.state.filter) !== wanted) drawn.dispatch({ kind: "filterChosen", filter });
+  }, [wanted, drawn === null]);
+  return (
+    <div id="main" class="review-room">
+      {drawn === null || drawn.state.screen !== "reviewing" ? (
+        drawn && <Starting state={drawn.state} dispatch={drawn.dispatch} />
+      ) : (
+        <Reviewing state={drawn.state} dispatch={drawn.dispatch} topBar={<ReviewBar {...drawn} filter={filter} />} />
+      )}
+    </div>
+  );
+}
+
+function ReviewBar({ state, dispatch, filter }: Drawn & { readonly filter: QueueFilter }): JSX.Element {
+  const { go, me } = useSite();
+  const { queue, answered, cases, connection } = state;
+  const choose = (change: Partial<QueueFilter>): void =>
+    go(addressOf("review", null, { ...filter, ...change }), "replace");
+  const tasks = namesOf(me.person.tasks ?? queue?.tasks.map(({ task }) => task) ?? [], filter.task);
+  const stores = namesOf(me.person.stores ?? [], filter.store);
+  return (
+    <header class="top-bar">
+      <div class="review-picks">
+        <h1 class="visually-hidden">Review</h1>
+        <SelectField
+          {...{ label: "Task", isBare: true, value: filter.task ?? "" }}
+          options={[["", "All tasks"], ...tasks.map((task) => [task, labelText(task)] as const)]}
+          onValue={(task) => choose({ task: task === "" ? null : task })}
+        />
+        {stores.length > 0 ? (
+          <SelectField
+            {...{ label: "Store", isBare: true, value: filter.store ?? "" }}
+            options={[["", "All stores"], ...stores.map((store) => [store, store] as const)]}
+            onValue={(store) => choose({ store: store === "" ? null : store })}
+          />
+        ) : null}
+      </div>
+      <div class="top-facts">
+        <span class="count" data-testid="waiting">
+          {waitingText((queue?.waiting ?? 0) + cases.length, queue?.more ?? false)}
+        </span>
+        <span class="count quiet" data-testid="answered">
+          {answered} answered
+        </span>
+        <span class={connection.isUp ? "link-state up" : "link-state down"}>
+          <i aria-hidden="true" />
+          {connection.isUp ? "Online" : "Offline"}
+        </span>
+        <button
+          class="round"
+          type="button"
+          title="Keyboard help (?)"
+          aria-label="Keyboard help"
+          onClick={() => dispatch({ kind: "helpToggled" })}
+        >
+          <Icon name="question" />
+        </button>
+      </div>
+    </header>
+  );
+}
+
+/** What can be chosen, and what is chosen even where it is none of it. */
+function namesOf(names: readonly string[], chosen: string | null): readonly string[] {
+  return chosen === null || names.includes(chosen) ? names : [...names, chosen];
+}

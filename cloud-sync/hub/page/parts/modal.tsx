@@ -1,0 +1,35 @@
+import { type ComponentChildren, type JSX } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+import { Icon } from "../../../review/page/icons.tsx";
+
+/** A dialog that has the keyboard until it is closed; the browser keeps the focus inside and gives it back after. */
+export function Modal(props: {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly children: ComponentChildren;
+  readonly isWide?: boolean;
+}): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  useEffect(() => {
+    const element = dialog.current;
+    if (element?.open === false) element.showModal();
+    return () => element?.close();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      class={props.isWide === true ? "modal wide" : "modal"}
+      aria-labelledby={titleId}
+      onClose={props.onClose}
+    >
+      <div class="modal-head">
+        <h2 id={titleId}>{props.title}</h2>
+        <button class="round" type="button" aria-label="Close" onClick={props.onClose}>
+          <Icon name="close" />
+        </button>
+      </div>
+      {props.children}
+    </dialog>
+  );
+}
