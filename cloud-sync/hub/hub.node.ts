@@ -10,6 +10,7 @@ import { clientAddress } from "./api/client-address.ts";
 import { gatewayRoutes } from "./api/gateway.ts";
 import { proxyList } from "./api/proxies.node.ts";
 import { createRepeats } from "./api/repeats.ts";
+import { stateRoutes } from "./api/state-routes.ts";
 import { createAuditTrail } from "./audit/audit-trail.ts";
 import { openFileBlobs } from "./blobs/file-blobs.node.ts";
 import { createPictureVault } from "./blobs/picture-vault.node.ts";
@@ -22,6 +23,7 @@ import { enrolmentRoutes } from "./fleet/enrolment.ts";
 import { heartbeatRoutes } from "./fleet/heartbeats.ts";
 import { openHubKey } from "./hub-key.node.ts";
 import { ingestRoutes } from "./ingest/ingest.ts";
+import { createHubMetrics } from "./metrics.node.ts";
 import { createPasswords, type PasswordCost } from "./people/password.node.ts";
 import { createFirstAdmin, createPeople } from "./people/people.ts";
 import { openOperations } from "./operations.node.ts";
@@ -98,7 +100,10 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       publicUrl: publicOrigin,
       addressOf,
     });
-    const rooms = [people, ...(await openRooms(parts, options))];
+    const metrics = createHubMetrics();
+    undo.push(() => metrics.close());
+    const state: HubRoom = { routes: stateRoutes({ database, metricsText: () => metrics.text() }) };
+    const rooms = [state, people, ...(await openRooms(parts, options))];
     const door = createAgentDoor({ ...shared, database, verifier: signatureVerifier });
     undo.push(() => door.close());
     const routes = gatewayRoutes(
@@ -112,6 +117,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
         isOwnHost: isLocalHost(options.ownHosts ?? []),
         ...(publicOrigin === null ? {} : { publicOrigin }),
         admit: callLimits(parts, addressOf),
+        observe: metrics.observe,
         bodyBytesMax,
       },
     );
@@ -120,6 +126,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       ...{ routes: [...routes, ...(await openPages(options))], host: options.host, port: options.port, logger },
       bodyBytesMax: bodyBytesMaxAny,
       connectionsMax,
+      onConnections: (open) => metrics.connections(open),
     });
     undo.push(() => server.close());
     for (const room of rooms) if (room.start) undo.push(room.start());

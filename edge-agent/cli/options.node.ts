@@ -6,6 +6,23 @@ export function dataOption(): Option {
   return new Option("--data <dir>", "data directory of the agent").default(".holdpoint").env("HOLDPOINT_DATA");
 }
 
+export interface HubPlace {
+  readonly data: string;
+  readonly database?: string;
+}
+
+/** Where a hub keeps what it knows. */
+export function hubDatabaseOptions(): readonly Option[] {
+  return [
+    new Option("--data <dir>", "data directory of the hub: its SQLite database and its pictures")
+      .default(".holdpoint-hub")
+      .env("HOLDPOINT_HUB_DATA"),
+    new Option("--database <url>", "postgres://… that hub processes share, instead of SQLite").env(
+      "HOLDPOINT_HUB_DATABASE",
+    ),
+  ];
+}
+
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
 export function logLevelOption(level: LogLevel = "info"): Option {

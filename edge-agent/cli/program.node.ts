@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { HoldpointError } from "../../protocol/index.ts";
 import { printNote, reportFailure } from "./output.node.ts";
+import { packageVersion } from "./package-version.node.ts";
 
 /** Runs the command line and returns the exit code: 0, 1 for a failure, 2 for bad input. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -9,6 +9,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .description("Confidence-gated decisions for stores: a model where it is sure, a person where it is not.")
     .version(packageVersion())
     .showSuggestionAfterError()
+    // An option belongs to the command that it stands behind: `hub` and `hub person add` both have --data.
+    .enablePositionalOptions()
     .configureOutput({ writeErr: (text) => printNote(text.trimEnd()) });
   for (const load of wanted(argv)) program.addCommand(await load());
   quietly(program);
@@ -29,6 +31,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.node.ts")).demoCommand(),
   agent: async () => (await import("./agent.node.ts")).agentCommand(),
+  hub: async () => (await import("./hub.node.ts")).hubCommand(),
   doctor: async () => (await import("./doctor.node.ts")).doctorCommand(),
   device: async () => (await import("./device.node.ts")).deviceCommand(),
   config: async () => {
@@ -53,20 +56,4 @@ function wanted(argv: readonly string[]): readonly (() => Promise<Command>)[] {
 function quietly(command: Command): void {
   command.exitOverride();
   for (const child of command.commands) quietly(child);
-}
-
-/** The package.json is one folder up in the package and two in the checkout. */
-function packageVersion(): string {
-  for (const path of ["../../package.json", "../package.json", "../../../package.json"]) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")) as Record<
-        string,
-        string
-      >;
-      if (name === "holdpoint" && version !== undefined) return version;
-    } catch {
-      continue;
-    }
-  }
-  return "unknown";
 }

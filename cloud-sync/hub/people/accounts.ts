@@ -70,6 +70,9 @@ export const personChangeSchema = z.strictObject({
 });
 export type PersonChange = z.output<typeof personChangeSchema>;
 
+/** What work on accounts needs of the hub; the command line has it without a hub that runs. */
+export type AccountParts = Pick<HubParts, "clock" | "random" | "hasher" | "audit">;
+
 /** Who may give: null is the hub itself (its command line, its first start). */
 export type Giver = PersonCaller | null;
 
@@ -94,7 +97,7 @@ export function checkGrant(
 
 /** Adds an account without a password. Errors: HP_CONFLICT (the login is taken), HP_FORBIDDEN. */
 export async function addPerson(
-  { clock, random, audit }: HubParts,
+  { clock, random, audit }: AccountParts,
   trx: HubTransaction,
   by: Giver,
   { login, name, roles: given, stores = null, tasks = null, skills = [] }: NewPerson,
@@ -123,7 +126,7 @@ export async function addPerson(
  * is taken, or nobody would be left who can manage people), HP_FORBIDDEN.
  */
 export async function changePerson(
-  { clock, audit }: HubParts,
+  { clock, audit }: AccountParts,
   trx: HubTransaction,
   by: Giver,
   id: string,

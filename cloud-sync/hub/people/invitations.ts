@@ -1,7 +1,7 @@
 import { HoldpointError } from "../../../protocol/index.ts";
 import { type HubReader, type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
-import { actorOf, checkGrant, findPerson, personOf, type Giver, type Person } from "./accounts.ts";
+import { actorOf, checkGrant, findPerson, personOf, type AccountParts, type Giver, type Person } from "./accounts.ts";
 import { newToken, tokenHash } from "./tokens.ts";
 
 /** An invitation sets the password of one account, once: for somebody new, and for somebody who forgot theirs. */
@@ -16,7 +16,7 @@ const validMs = 7 * 86_400_000;
 
 /** Replaces an invitation that is still open. Errors: HP_NOT_FOUND, HP_FORBIDDEN, HP_CONFLICT (disabled). */
 export async function invite(
-  { clock, random, hasher, audit }: HubParts,
+  { clock, random, hasher, audit }: AccountParts,
   trx: HubTransaction,
   by: Giver,
   personId: string,
