@@ -32,10 +32,13 @@ const queuedBytesMax = 64 * 1024 * 1024;
 const busyRetryMs = 200;
 
 /**
- * What no device waits for. While an admission is held back these wait with it: a device takes its decision and asks for
- * the next one at once, and a commit for the first would stand in the way of the second's.
+ * What no device waits for, and whose loss costs a duplicate at most. These go with the next commit of anything else,
+ * the journal's tick at the latest: a device takes its decision and asks for the next one at once, and a commit for the
+ * first alone would be a second fsync, and stand in the way of the request's.
  */
 const patientOps: ReadonlySet<Op[0]> = new Set(["delivered"]);
+/** As many as one message takes do not wait for company. */
+const patientOpsMax = messageOpsMax;
 
 /** What an admission brings beside its texts and numbers. */
 export interface AdmissionParts {
@@ -70,7 +73,8 @@ export class CommitQueue {
   readonly #onCommit: (reply: BatchReply) => void;
   #waiting: Waiting[] = [];
   #held: Waiting[] = [];
-  #patient: Waiting[] = [];
+  /** How many of those that wait do not wait for company. */
+  #urgent = 0;
   #holdTimer: Cancel | null = null;
   #waitingBytes = 0;
   readonly #posted: (readonly Waiting[])[] = [];
@@ -89,7 +93,7 @@ export class CommitQueue {
   push<T>(op: Op, read: (result: Exclude<OpResult, OpFailure>) => T, parts: AdmissionParts | null = null): Promise<T> {
     if (this.#refuse !== null) return Promise.reject(this.#refuse);
     const bytes = parts?.data?.byteLength ?? 0;
-    const queued = this.#waiting.length + this.#held.length + this.#patient.length;
+    const queued = this.#waiting.length + this.#held.length;
     const full = queued >= queuedOpsMax || this.#waitingBytes + bytes > queuedBytesMax;
     if (full && queued > 0) {
       const error = new HoldpointError("HP_BUSY", `${queued} operations wait for the journal`, {
@@ -105,9 +109,21 @@ export class CommitQueue {
       const item: Waiting = { op, parts, due: false, heldSinceMs: null, resolve: settle, reject };
       const soon = parts?.decidedSoon ?? null;
       if (soon !== null) this.#hold(item, soon);
-      else (patientOps.has(op[0]) ? this.#patient : this.#waiting).push(item);
-      this.#schedule();
+      else {
+        this.#waiting.push(item);
+        if (!isPatient(item)) this.#urgent += 1;
+      }
+      if (this.#held.length > 0 || this.#isDue()) this.#schedule();
     });
+  }
+
+  /** Resolves when the operations that wait for company are committed; they do not wait any longer. */
+  async settle(): Promise<void> {
+    if (this.#waiting.length > this.#urgent) await this.push(["tick"], () => undefined);
+  }
+
+  #isDue(): boolean {
+    return this.#urgent > 0 || this.#waiting.length >= patientOpsMax;
   }
 
   #hold(item: Waiting, soon: Promise<unknown>): void {
@@ -132,6 +148,7 @@ export class CommitQueue {
       const waits = !item.due && this.#refuse === null && nowMs - item.heldSinceMs < holdMsMax;
       (waits ? held : this.#waiting).push(item);
     }
+    this.#urgent += this.#held.length - held.length;
     this.#held = held;
     if (held.length === 0) return;
     this.#holdTimer ??= this.#timers.after(holdMsMax, () => {
@@ -147,8 +164,7 @@ export class CommitQueue {
     setImmediate(() => {
       this.#scheduled = false;
       this.#release();
-      if (this.#waiting.length > 0 || this.#held.length === 0) this.#waiting.push(...this.#patient.splice(0));
-      while (this.#waiting.length > 0 && this.#mayPost()) this.#post();
+      while (this.#isDue() && this.#mayPost()) this.#post();
     });
   }
 
@@ -166,6 +182,7 @@ export class CommitQueue {
       count += 1;
     }
     const items = this.#waiting.splice(0, count);
+    for (const item of items) if (!isPatient(item)) this.#urgent -= 1;
     this.#waitingBytes -= items.reduce((sum, item) => sum + (item.parts?.data?.byteLength ?? 0), 0);
     const pack = Buffer.allocUnsafeSlow(bytes);
     let at = 0;
@@ -196,7 +213,7 @@ export class CommitQueue {
       if (isFailure(result)) item.reject(errorOf(result));
       else item.resolve(result);
     }
-    if (this.#waiting.length + this.#held.length + this.#patient.length > 0) this.#schedule();
+    if (this.#held.length > 0 || this.#isDue()) this.#schedule();
   }
 
   /** Rejects whatever comes; with `now` also what waits. */
@@ -204,16 +221,22 @@ export class CommitQueue {
     this.#refuse = error;
     if (!now) {
       // What is held back goes ahead of the order to stop.
-      this.#waiting.unshift(...this.#held.splice(0), ...this.#patient.splice(0));
+      this.#urgent += this.#held.length;
+      this.#waiting.unshift(...this.#held.splice(0));
       return;
     }
-    const items = [...this.#posted.flat(), ...this.#waiting, ...this.#held.splice(0), ...this.#patient.splice(0)];
+    const items = [...this.#posted.flat(), ...this.#waiting, ...this.#held.splice(0)];
     this.#holdTimer?.();
     this.#posted.length = 0;
     this.#waiting = [];
+    this.#urgent = 0;
     this.#waitingBytes = 0;
     for (const item of items) item.reject(error);
   }
+}
+
+function isPatient({ op }: Waiting): boolean {
+  return patientOps.has(op[0]);
 }
 
 function placed(op: Op, digestAt: number, inputAt: number | null, decision: DecideOp | null): Op {

@@ -96,6 +96,7 @@ const emptyStorage: JournalStorage = {
   pending: 0,
   unsent: 0,
   undelivered: 0,
+  outboxSeq: 0,
 };
 
 type Reads = ReturnType<typeof journalReads>;
@@ -256,7 +257,11 @@ class SqliteJournal implements Journal {
 
   find: Journal["find"] = (id) => this.#reads.find(id);
   list: Journal["list"] = (query) => this.#reads.list(query);
-  undelivered: Journal["undelivered"] = (device, limit) => this.#reads.undelivered(device, limit);
+  undelivered: Journal["undelivered"] = async (device, limit) => {
+    // A device that connects anew must not be sent what it has just acknowledged. Where the disk does not take it, it is.
+    await this.#queue.settle().catch(() => undefined);
+    return this.#reads.undelivered(device, limit);
+  };
   undecided: Journal["undecided"] = (limit, afterId) => this.#reads.undecided(limit, afterId);
   pending: Journal["pending"] = (limit) => this.#reads.pending(limit);
   audits: Journal["audits"] = (limit) => this.#reads.audits(limit);

@@ -41,7 +41,10 @@ export interface Journal extends JournalReader {
   /** At most `outcomesPerCaseMax` differing outcomes a case: HP_CONFLICT after that. */
   outcome(device: string, outcome: Outcome): Promise<"recorded" | "known" | "unknown_id">;
   observe(device: string, event: ObservedEvent): Promise<"recorded" | "known">;
-  /** Clears the delivery row of this revision: the device has acknowledged it. */
+  /**
+   * Clears the delivery row of this revision: the device has acknowledged it. It goes with the next commit of anything
+   * else, the tick's after a second at the latest; a crash before that sends the revision once more.
+   */
   delivered(device: string, id: string, revision: number): Promise<void>;
 
   /**
@@ -74,7 +77,7 @@ export interface JournalReader {
   find(id: string): Promise<JournalCase | null>;
   /** Newest first. A page may be short or empty while its cursor is not null: one call looks at a bounded number of cases. */
   list(query: CaseQuery): Promise<CasePage>;
-  /** Revisions that the device has not acknowledged, oldest case first. */
+  /** Revisions that the device has not acknowledged, oldest case first. None whose `delivered` was called before. */
   undelivered(device: string, limit: number): Promise<readonly Delivery[]>;
   /** Cases admitted and not decided, oldest first: what a restart takes up again. `afterId` continues a listing. */
   undecided(limit: number, afterId?: string): Promise<readonly JournalCase[]>;
@@ -111,6 +114,8 @@ export interface JournalStorage {
   readonly pending: number;
   readonly unsent: number;
   readonly undelivered: number;
+  /** Number of the newest outbox row that was written. */
+  readonly outboxSeq: number;
 }
 
 /** What `openJournal` found in the directory. */
