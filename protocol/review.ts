@@ -125,7 +125,7 @@ export type ReviewNews =
   | { readonly kind: "queue"; readonly queue: QueueState }
   /** The case is closed or gone to somebody else: take it off the page. */
   | { readonly kind: "withdrawn"; readonly id: string; readonly why: "settled" | "expired" | "lease_lost" }
-  /** The journal has made the decision final. */
-  | { readonly kind: "final"; readonly id: string; readonly label: string | null }
+  /** The journal has made the decision final; `isConflict`: by another answer than this reviewer's. */
+  | { readonly kind: "final"; readonly id: string; readonly label: string | null; readonly isConflict?: boolean }
   /** The device has acknowledged the final decision. */
   | { readonly kind: "delivered"; readonly id: string };

@@ -7,6 +7,11 @@ export interface Streams {
   closeAll(): void;
 }
 
+export interface StreamLimits {
+  readonly streamsMax: number;
+  readonly streamsPerReviewerMax: number;
+}
+
 const streamLimits = Object.freeze({
   streamsMax: 64,
   /** A reviewer's oldest stream ends where more are opened: tabs that were forgotten. */
@@ -30,13 +35,14 @@ interface Stream {
   end(): void;
 }
 
-export function createStreams(timers: Timers): Streams {
+export function createStreams(timers: Timers, own: Partial<StreamLimits> = {}): Streams {
+  const { streamsMax, streamsPerReviewerMax } = { ...streamLimits, ...own };
   const streams = new Set<Stream>();
 
   function open({ reviewer, first, listen, gone }: StreamRequest): Response {
-    const own = [...streams].filter((stream) => stream.reviewer === reviewer);
-    if (own.length >= streamLimits.streamsPerReviewerMax) own[0]?.end();
-    if (streams.size >= streamLimits.streamsMax) {
+    const theirs = [...streams].filter((stream) => stream.reviewer === reviewer);
+    if (theirs.length >= streamsPerReviewerMax) theirs[0]?.end();
+    if (streams.size >= streamsMax) {
       throw new HoldpointError("HP_BUSY", "too many review pages are open", { retryAfterMs: 30_000 });
     }
     let unlisten: Cancel = () => undefined;

@@ -13,6 +13,8 @@ export interface CaseListener {
   storeReview(trx: HubTransaction, review: StoreReview): Promise<void>;
   /** The device has acknowledged the final decision. */
   delivered(trx: HubTransaction, caseId: string): Promise<void>;
+  /** The truth from the world. */
+  outcome(trx: HubTransaction, outcome: CaseOutcome): Promise<void>;
 }
 
 export interface OpenedCase {
@@ -47,10 +49,19 @@ export interface StoreReview {
   readonly atMs: number;
 }
 
+export interface CaseOutcome {
+  readonly caseId: string;
+  /** What it really was; null where the world only says that something was wrong. */
+  readonly label: string | null;
+  /** Whether the decision was right; null where the world does not say. */
+  readonly isCorrect: boolean | null;
+}
+
 /** For a hub at which nobody reviews: cases are kept, and nobody is asked. */
 export const silentCaseListener: CaseListener = Object.freeze({
   opened: () => Promise.resolve(),
   settled: () => Promise.resolve(),
   storeReview: () => Promise.resolve(),
   delivered: () => Promise.resolve(),
+  outcome: () => Promise.resolve(),
 });

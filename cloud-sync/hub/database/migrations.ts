@@ -7,6 +7,7 @@ import { configMigrations } from "../config/config-migrations.ts";
 import { fleetMigrations } from "../fleet/fleet-migrations.ts";
 import { peopleMigrations } from "../people/people-migrations.ts";
 import { webhookMigrations } from "../webhooks/webhook-migrations.ts";
+import { reviewMigrations } from "../review/review-migrations.ts";
 
 /**
  * The hub's schema, step by step; Kysely's migrator runs what is missing, in the order of the names, one process at a
@@ -35,6 +36,7 @@ export const hubMigrations: HubMigrations = {
   ...auditMigrations,
   ...peopleMigrations,
   ...repeatMigrations,
+  ...reviewMigrations,
   ...configMigrations,
   ...webhookMigrations,
 };

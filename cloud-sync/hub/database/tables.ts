@@ -5,6 +5,7 @@ import { type ConfigTables } from "../config/config-tables.ts";
 import { type FleetTables } from "../fleet/fleet-tables.ts";
 import { type PeopleTables } from "../people/people-tables.ts";
 import { type WebhookTables } from "../webhooks/webhook-tables.ts";
+import { type ReviewTables } from "../review/review-tables.ts";
 
 /**
  * Every table of the hub, by room. Columns have the same meaning on SQLite and PostgreSQL: texts, whole numbers (times
@@ -19,6 +20,7 @@ export interface HubTables
     AuditTables,
     PeopleTables,
     RepeatTables,
+    ReviewTables,
     WebhookTables {}
 
 interface InstanceTables {

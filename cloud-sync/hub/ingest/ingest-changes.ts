@@ -49,6 +49,8 @@ export async function applyChange(
         .values({ ...row, body: JSON.stringify(outcome), at_ms: nowMs })
         .execute();
       await tell("outcome", outcome);
+      const { label = null, correct: isCorrect = null } = outcome;
+      if (known) await listener.outcome(trx, { caseId: known.case_id, label, isCorrect });
       return;
     }
     case "review": {
