@@ -1,4 +1,4 @@
-import { type Kysely } from "kysely";
+import { sql, type Kysely } from "kysely";
 import { type Migration } from "kysely/migration";
 
 export const fleetMigrations: Readonly<Record<string, Migration>> = {
@@ -58,6 +58,29 @@ export const fleetMigrations: Readonly<Record<string, Migration>> = {
         .addColumn("made_ms", "bigint", (column) => column.notNull())
         .addPrimaryKeyConstraint("feed_items_key", ["agent_id", "seq"])
         .execute();
+    },
+  },
+  "40-fleet-pages": {
+    up: async (db: Kysely<unknown>) => {
+      // One column a statement: SQLite takes no more.
+      for (const name of ["offline_ms", "cloned_ms", "revoked_ms"]) {
+        await db.schema.alterTable("agents").addColumn(name, "bigint").execute();
+      }
+      await db.schema
+        .createTable("decision_hours")
+        .addColumn("store", "text", (column) => column.notNull())
+        .addColumn("task", "text", (column) => column.notNull())
+        .addColumn("hour_ms", "bigint", (column) => column.notNull())
+        .addColumn("accepted", "bigint", (column) => column.notNull())
+        .addColumn("escalated", "bigint", (column) => column.notNull())
+        .addColumn("abstained", "bigint", (column) => column.notNull())
+        .addPrimaryKeyConstraint("decision_hours_key", ["store", "task", "hour_ms"])
+        .execute();
+      await db.schema.createIndex("decision_hours_hour").on("decision_hours").columns(["hour_ms"]).execute();
+      // What waits in each store, oldest first; a case leaves the index when it is final.
+      await sql`create index cases_waiting on cases (store, received_ms) where state = 'open' and kind = 'escalation'`.execute(
+        db,
+      );
     },
   },
 };

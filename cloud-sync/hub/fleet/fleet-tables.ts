@@ -19,6 +19,24 @@ export interface FleetTables {
     readonly feed_seq: number;
     readonly feed_taken: number;
     readonly config_version: number;
+    /** Since when it is missed: set when `agent.offline` was told, null again when it reports. */
+    readonly offline_ms: number | null;
+    /** When a second box last reported with this agent's key, or null. */
+    readonly cloned_ms: number | null;
+    readonly revoked_ms: number | null;
+  };
+  /** Decisions by store, task and hour. */
+  readonly decision_hours: {
+    readonly store: string;
+    readonly task: string;
+    /** Start of the hour, wall clock. */
+    readonly hour_ms: number;
+    /** Decided by a model or a rule. */
+    readonly accepted: number;
+    /** Given to people. */
+    readonly escalated: number;
+    /** Ended by a fallback at once. */
+    readonly abstained: number;
   };
   /** What the stores' tasks ask and may answer, as the agents report it. */
   readonly store_tasks: {

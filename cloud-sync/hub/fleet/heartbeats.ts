@@ -7,7 +7,10 @@ import {
 } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
+import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
+import { agentEvent } from "./agent-event.ts";
+import { addDecisions, decisionsSince } from "./decision-counts.ts";
 
 /** What the agents say of themselves, every half minute and after a change. */
 export function heartbeatRoutes(parts: HubParts): readonly HubRoute[] {
@@ -29,49 +32,83 @@ export function heartbeatRoutes(parts: HubParts): readonly HubRoute[] {
 export const heartbeatEveryMs = 30_000;
 
 async function beat(parts: HubParts, caller: AgentCaller, heartbeat: Heartbeat): Promise<HeartbeatReply> {
+  const reply = await parts.database.write((trx) => take(parts, trx, caller, heartbeat));
+  if (reply) return reply;
+  throw new HoldpointError("HP_CLONED", `another box reports as ${caller.name} of ${caller.store}`);
+}
+
+/** Null where the heartbeat is a cloned box's: that one is written down, and nothing else of it counts. */
+async function take(
+  parts: HubParts,
+  trx: HubTransaction,
+  caller: AgentCaller,
+  heartbeat: Heartbeat,
+): Promise<HeartbeatReply | null> {
   const nowMs = Math.round(parts.clock.wallMs());
-  return parts.database.write(async (trx) => {
-    const row = await trx.db
-      .selectFrom("agents")
-      .select(["boot_id", "boot_before", "config_version"])
-      .where("agent_id", "=", caller.agentId)
-      .executeTakeFirstOrThrow();
-    const { bootId, outbox } = heartbeat;
-    // A start replaces the boot before it for good. One that comes back after that runs beside its successor.
-    if (bootId === row.boot_before && bootId !== row.boot_id) {
-      throw new HoldpointError("HP_CLONED", `another box reports as ${caller.name} of ${caller.store}`);
-    }
-    const isNewBoot = bootId !== row.boot_id;
-    const { tasks, ...rest } = heartbeat;
-    // Labels are kept apart; they would make every row of the fleet's page a large one.
-    const kept = JSON.stringify({ ...rest, tasks: tasks.map((task) => ({ ...task, labels: undefined })) });
-    await trx.db
-      .updateTable("agents")
-      .set({
-        heartbeat: kept,
-        seen_ms: nowMs,
-        software: heartbeat.software,
-        boot_id: bootId,
-        ...(isNewBoot ? { boot_before: row.boot_id } : {}),
-      })
-      .where("agent_id", "=", caller.agentId)
-      .execute();
-    const labelsWanted = await keepLabels(trx.db, caller.store, tasks);
-    const stream = await trx.db
-      .selectFrom("ingest_streams")
-      .select("watermark")
-      .where("agent_id", "=", caller.agentId)
-      .where("epoch", "=", outbox.epoch)
-      .executeTakeFirst();
-    trx.tell({ kind: "agent", agentId: caller.agentId });
-    return {
-      nowMs,
-      configVersion: row.config_version === 0 ? null : row.config_version,
-      watermark: stream?.watermark ?? 0,
-      labelsWanted,
-      nextMs: heartbeatEveryMs,
-    };
-  });
+  const row = await trx.db
+    .selectFrom("agents")
+    .select(["boot_id", "boot_before", "config_version", "heartbeat", "offline_ms", "cloned_ms"])
+    .where("agent_id", "=", caller.agentId)
+    .$if(parts.database.kind === "postgres", (query) => query.forUpdate())
+    .executeTakeFirstOrThrow();
+  const { bootId, outbox } = heartbeat;
+  // A start replaces the boot before it for good. One that comes back after that runs beside its successor.
+  if (bootId === row.boot_before && bootId !== row.boot_id) {
+    await tellOfClone(parts, trx, caller, row.cloned_ms, nowMs);
+    return null;
+  }
+  const isNewBoot = bootId !== row.boot_id;
+  const { tasks, ...rest } = heartbeat;
+  // Labels are kept apart; they would make every row of the fleet's page a large one.
+  const kept = JSON.stringify({ ...rest, tasks: tasks.map((task) => ({ ...task, labels: undefined })) });
+  await trx.db
+    .updateTable("agents")
+    .set({
+      heartbeat: kept,
+      seen_ms: nowMs,
+      software: heartbeat.software,
+      boot_id: bootId,
+      offline_ms: null,
+      ...(isNewBoot ? { boot_before: row.boot_id } : {}),
+    })
+    .where("agent_id", "=", caller.agentId)
+    .execute();
+  const before = row.heartbeat === null ? null : (JSON.parse(row.heartbeat) as Heartbeat);
+  await addDecisions(trx, caller.store, decisionsSince(before, heartbeat), nowMs);
+  if (row.offline_ms !== null) await parts.events.emit(trx, [agentEvent("agent.online", caller, {})]);
+  const labelsWanted = await keepLabels(trx.db, caller.store, tasks);
+  const stream = await trx.db
+    .selectFrom("ingest_streams")
+    .select("watermark")
+    .where("agent_id", "=", caller.agentId)
+    .where("epoch", "=", outbox.epoch)
+    .executeTakeFirst();
+  trx.tell({ kind: "agent", agentId: caller.agentId });
+  return {
+    nowMs,
+    configVersion: row.config_version === 0 ? null : row.config_version,
+    watermark: stream?.watermark ?? 0,
+    labelsWanted,
+    nextMs: heartbeatEveryMs,
+  };
+}
+
+/** A clone reports every half minute; once an hour it is worth a line. */
+const cloneToldEveryMs = 3_600_000;
+
+async function tellOfClone(
+  { audit, events }: HubParts,
+  trx: HubTransaction,
+  caller: AgentCaller,
+  beforeMs: number | null,
+  nowMs: number,
+): Promise<void> {
+  await trx.db.updateTable("agents").set({ cloned_ms: nowMs }).where("agent_id", "=", caller.agentId).execute();
+  trx.tell({ kind: "agent", agentId: caller.agentId });
+  if (beforeMs !== null && nowMs - beforeMs < cloneToldEveryMs) return;
+  const subject = `agent:${caller.agentId}`;
+  await audit.record(trx, { actor: "hub", action: "agent.cloned", subject, detail: { store: caller.store } });
+  await events.emit(trx, [agentEvent("agent.cloned", caller, {})]);
 }
 
 /** Labels and questions of the store's tasks, for the review page's search box. Returns the tasks whose labels lack. */

@@ -1,0 +1,65 @@
+import { type Kysely } from "kysely";
+import { HoldpointError } from "../../../protocol/index.ts";
+import { type HubTables } from "../database/tables.ts";
+import { StoreConfigs } from "../config/config-check.ts";
+import { readStoreTexts } from "../config/config-reading.ts";
+import { type HubParts } from "../room.ts";
+import { agentReport, heartbeatOf, type AgentReport } from "./agent-report.ts";
+import { hourMs, type TaskDecisions } from "./decision-counts.ts";
+import { offlineAfterMs } from "./presence.ts";
+import { countWaiting, listStores, sumOf, type StoreLine } from "./store-list.ts";
+
+/** Cases that are counted one by one; a page says "more than" beyond it. */
+export const waitingCountMax = 10_000;
+/** Agents that one store's page shows; the newest first. */
+const agentsMax = 500;
+
+export interface StoreStory extends Omit<StoreLine, "agents" | "coverage"> {
+  readonly agents: readonly AgentReport[];
+  /** Cases here that wait for people, at most `waitingCountMax`. */
+  readonly casesWaiting: number;
+  /** Decisions of the last 24 hours by task; `share` of them were accepted. */
+  readonly coverage: readonly (TaskDecisions & { readonly share: number })[];
+}
+
+/** Everything that the hub knows of one store. Throws HP_NOT_FOUND. */
+export async function storeStory({ database, clock, hasher }: HubParts, store: string): Promise<StoreStory> {
+  const nowMs = Math.round(clock.wallMs());
+  return database.read(async (db) => {
+    const page = { scope: [store], region: null, search: null, cursor: null, limit: 1 };
+    const [line] = (await listStores(db, page, { nowMs, offlineAfterMs })).items;
+    if (!line) throw new HoldpointError("HP_NOT_FOUND", "no such store");
+    const [texts] = await readStoreTexts(db, { layer: "store", scope: store });
+    const wanted = new StoreConfigs(hasher).resolve(store, texts?.texts ?? { fleet: "", region: "", store: "" });
+    const rows = await db
+      .selectFrom("agents")
+      .selectAll()
+      .where("store", "=", store)
+      .orderBy("agent_id", "desc")
+      .limit(agentsMax)
+      .execute();
+    const ids = rows.map((row) => row.agent_id);
+    const streams =
+      ids.length === 0 ? [] : await db.selectFrom("ingest_streams").selectAll().where("agent_id", "in", ids).execute();
+    const agents = rows.map((row) => {
+      const epoch = heartbeatOf(row)?.outbox.epoch;
+      const stream = streams.find((one) => one.agent_id === row.agent_id && one.epoch === epoch) ?? null;
+      return agentReport(row, { nowMs, offlineAfterMs, stream, wantedDigest: wanted.config.digest });
+    });
+    const casesWaiting = await countWaiting(db, store, waitingCountMax);
+    return { ...line, agents, casesWaiting, coverage: await coverageByTask(db, store, nowMs) };
+  });
+}
+
+async function coverageByTask(db: Kysely<HubTables>, store: string, nowMs: number): Promise<StoreStory["coverage"]> {
+  const rows = await db
+    .selectFrom("decision_hours")
+    .select("task")
+    .select([sumOf("accepted"), sumOf("escalated"), sumOf("abstained")])
+    .where("store", "=", store)
+    .where("hour_ms", ">", nowMs - 24 * hourMs)
+    .groupBy("task")
+    .orderBy("task")
+    .execute();
+  return rows.map((row) => ({ ...row, share: row.accepted / (row.accepted + row.escalated + row.abstained) }));
+}
