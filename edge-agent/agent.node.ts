@@ -1,3 +1,4 @@
+import { type LinkFacts } from "../cloud-sync/edge/link-report.ts";
 import { type BrokerAddress } from "../config/index.ts";
 import { type AgentStatus, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
@@ -9,6 +10,7 @@ import { openCore, type AgentCore, type CoreOptions } from "./core.node.ts";
 import { openDeviceDirectory } from "./devices/directory.node.ts";
 import { startExternalBroker, type RunningExternalBroker } from "./external-broker/external-broker.node.ts";
 import { startHttp, type HttpOptions } from "./http/http.node.ts";
+import { checkHubOptions, hubDirectory, openHubLink, type HubLinkOptions, type HubLinkParts } from "./hub-link.node.ts";
 import { agentSecret } from "./journal/agent-secret.node.ts";
 import { createMetrics } from "./metrics.node.ts";
 import { createReviewSource } from "./review-source.ts";
@@ -21,12 +23,16 @@ export interface Listener {
   readonly port: number;
 }
 
-export interface AgentOptions extends Omit<CoreOptions, "reviewer"> {
+export interface AgentOptions extends Omit<CoreOptions, "reviewer" | "hubDir"> {
   /** The embedded broker's listener; not opened where the config names an existing broker. */
   readonly mqtt: (Listener & Pick<BrokerOptions, "tls">) | null;
   readonly http: (Listener & Pick<HttpOptions, "localDevice" | "entityTask">) | null;
   /** The review page's own listener; null: nobody in the store can be asked. */
   readonly review: (Listener & Pick<ReviewListenerOptions, "onPairing" | "policy">) | null;
+  /** The hub to which cases go that nobody in the store decides, and from which answers come. None unless given. */
+  readonly hub?: HubLinkOptions;
+  /** Name and version of this software, as the hub shows it. */
+  readonly software?: string;
   readonly logger: Logger;
 }
 
@@ -38,6 +44,8 @@ export interface RunningAgent {
   readonly http: RunningHttpServer | null;
   readonly review: RunningReview | null;
   readonly service: AgentService;
+  /** The way to the hub; null where there is none. */
+  readonly hub: (() => LinkFacts) | null;
   /** From the call of `startAgent` to open doors, milliseconds. */
   readonly startedInMs: number;
   status(): Promise<AgentStatus>;
@@ -63,7 +71,10 @@ const farewellMs = 300;
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const startedMs = systemClock.monotonicMs();
-  const core = await openCore({ ...options, reviewer: options.review !== null });
+  const { hub, review, dataDir } = options;
+  if (hub) checkHubOptions(hub);
+  const hubDir = hub ? hubDirectory(dataDir) : null;
+  const core = await openCore({ ...options, hubDir, reviewer: review !== null || hub !== undefined });
   const doors = new Doors(core, options);
   try {
     await doors.open();
@@ -73,6 +84,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     throw cause;
   }
   core.phase = "running";
+  doors.openHub();
   core.onStatusChange();
   const startedInMs = Math.round(systemClock.monotonicMs() - startedMs);
   const { storeId } = core.pipeline.config();
@@ -85,6 +97,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     http: doors.http,
     review: doors.review,
     service: doors.service,
+    hub: core.hub,
     startedInMs,
     status: () => core.status(),
     close: () => (closing ??= closeAgent(core, doors)),
@@ -120,7 +133,16 @@ class Doors {
   constructor(core: AgentCore, options: AgentOptions) {
     this.#core = core;
     this.#options = options;
-    this.#metrics = createMetrics({ status: () => core.status(), counts: () => core.journal.counts() });
+    this.#metrics = createMetrics({
+      status: () => core.status(),
+      counts: () => core.journal.counts(),
+      hub: () => {
+        const facts = core.hub?.();
+        if (!facts) return null;
+        const { feedFreshAtMs: freshMs } = facts;
+        return { ...facts, feedLagS: freshMs === null ? null : (systemClock.monotonicMs() - freshMs) / 1000 };
+      },
+    });
     this.service = createAgentService({
       storeId: core.pipeline.config().storeId,
       engine: core.engine,
@@ -165,6 +187,23 @@ class Doors {
       this.review = page;
       this.#closers.push(() => page.close());
     }
+  }
+
+  /** Last, when the status is the running agent's. The network is never waited for. */
+  openHub(): void {
+    const { hub, software = "holdpoint" } = this.#options;
+    if (!hub) return;
+    const core = this.#core;
+    const tell = core.onStatusChange;
+    const onOutcome: HubLinkParts["onOutcome"] = (call, outcome) => this.#metrics.exchanged(call, outcome);
+    const link = openHubLink({ core, hub, software, onOutcome, onChange: tell });
+    core.hub = () => link.facts();
+    this.#closers.push(() => link.close());
+    // The hub is told as well, but not of its own way: each row that is sent would be worth a report.
+    core.onStatusChange = () => {
+      tell();
+      link.soon();
+    };
   }
 
   async close(graceMs: number): Promise<void> {

@@ -1,10 +1,12 @@
 import { join } from "node:path";
-import { type BrokerAddress, type EffectiveConfig } from "../config/index.ts";
-import { type LayerFile } from "../config/layer-files.node.ts";
+import { hubLayerFiles } from "../cloud-sync/edge/config-files.node.ts";
+import { type LinkFacts } from "../cloud-sync/edge/link-report.ts";
+import { resolveConfig, type BrokerAddress, type EffectiveConfig } from "../config/index.ts";
+import { readLayers, type LayerFile } from "../config/layer-files.node.ts";
 import { watchConfig, type ConfigWatch } from "../config/watcher.node.ts";
 import { type ModelHost } from "../models/index.ts";
 import { openModels, openRegistry, type ModelRegistry, type OpenModelsOptions } from "../models/index.node.ts";
-import { type AgentStatus, type Cancel, type Logger } from "../protocol/index.ts";
+import { HoldpointError, type AgentStatus, type Cancel, type Logger } from "../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
 import { wantedModels, type Engine, type Pipeline } from "../sdk/index.ts";
@@ -29,6 +31,8 @@ export interface CoreOptions {
   readonly models: Omit<OpenModelsOptions, "registryDir" | "logger" | "history"> & { readonly registryDir?: string };
   /** Whether people can be asked: the review page is served. */
   readonly reviewer: boolean;
+  /** Where the hub's config lies; null where there is no hub. */
+  readonly hubDir: string | null;
   readonly logger: Logger;
 }
 
@@ -45,6 +49,8 @@ export interface AgentCore {
   readonly broker: BrokerAddress | null;
   /** Set by the doors: the status has changed and may be told. */
   onStatusChange: () => void;
+  /** Set where there is a hub: what the way to it is like. */
+  hub: (() => LinkFacts) | null;
   phase: StatusFacts["phase"];
   status(): Promise<AgentStatus>;
   /**
@@ -52,6 +58,10 @@ export interface AgentCore {
    * then is in the journal, and the next start decides it.
    */
   drain(withinMs: number): Promise<boolean>;
+  /** Whether these files, below the agent's own, make a good config of its store. Rejects with HP_CONFIG. */
+  checkConfig(hubFiles: readonly LayerFile[]): Promise<void>;
+  /** Reads the config files at once. Rejects with HP_CONFIG where they are not put in force. */
+  reloadConfig(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -61,7 +71,8 @@ export async function openCore(options: CoreOptions): Promise<AgentCore> {
   const opening = deferred<Core>();
   const problems = new ProblemBoard(logger, () => opening.value?.onStatusChange());
   const watch = await watchConfig({
-    layers: options.configFiles,
+    // The hub's layers lie below the agent's own of the same name: a local file says more, but for locked keys.
+    layers: options.hubDir === null ? options.configFiles : [...hubLayerFiles(options.hubDir), ...options.configFiles],
     clock: systemClock,
     timers: systemTimers,
     hasher: nodeHasher,
@@ -159,6 +170,7 @@ class Core implements AgentCore {
   readonly broker: BrokerAddress | null;
   phase: StatusFacts["phase"] = "starting";
   onStatusChange: () => void = () => undefined;
+  hub: AgentCore["hub"] = null;
   readonly #watch: ConfigWatch;
   readonly #cases: CaseCore;
   #stopFollowing: () => void = () => undefined;
@@ -250,7 +262,7 @@ class Core implements AgentCore {
       models: host.states(),
       inFlight: engine.inFlight(),
       storage: this.journal.storage(),
-      hub: false,
+      hub: this.hub?.() ?? null,
       config: { revision, digest },
     };
     return Promise.resolve(statusReport(facts, systemClock));
@@ -258,6 +270,20 @@ class Core implements AgentCore {
 
   drain(withinMs: number): Promise<boolean> {
     return this.#cases.drain(withinMs);
+  }
+
+  async checkConfig(hubFiles: readonly LayerFile[]): Promise<void> {
+    const texts = await readLayers([...hubFiles, ...this.options.configFiles]);
+    const resolved = texts.ok ? resolveConfig(texts.layers, nodeHasher) : texts;
+    if (!resolved.ok) throw resolved.error;
+    const { storeId } = this.pipeline.config();
+    if (resolved.value.config.storeId === storeId) return;
+    throw new HoldpointError("HP_CONFIG", `the hub's config is of ${resolved.value.config.storeId}, not of ${storeId}`);
+  }
+
+  async reloadConfig(): Promise<void> {
+    const reloaded = await this.#watch.reload();
+    if (!reloaded.ok) throw reloaded.error;
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,7 @@
 /** `holdpoint/agent`: the agent, for programs that run it themselves instead of the command. */
 export { startAgent, type AgentOptions, type Listener, type RunningAgent } from "./agent.node.ts";
+export { type HubLinkOptions } from "./hub-link.node.ts";
+export { type OutgoingPicture, type Redact } from "./hub-briefs.node.ts";
 export { openDecisionJournal, type DecisionJournalOptions } from "./decision-journal.node.ts";
 export { type AgentService, type DeviceMessage, type Revision, type Submitted, type Taken } from "./service.ts";
 export { addDevice, removeDevice } from "./devices/directory.node.ts";

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { type LinkFacts } from "../cloud-sync/edge/link-report.ts";
 import { type AgentStatus, type Decision, type ErrorCode } from "../protocol/index.ts";
 import { type JournalCounts } from "./journal/journal.ts";
 import { type AgentMetrics } from "./service.ts";
@@ -9,9 +10,22 @@ export interface MetricsSources {
   readonly counts?: () => Promise<JournalCounts>;
   /** Asked at each scrape: state and reasons. */
   readonly status?: () => Promise<AgentStatus>;
+  /** Asked at each scrape: the way to the hub, or null where there is none. */
+  readonly hub?: () => HubFacts | null;
 }
 
+/** What the way to the hub is like, of LinkFacts. */
+type HubFacts = Pick<
+  LinkFacts,
+  "state" | "owedPictures" | "refusedRows" | "droppedPictures" | "applied" | "skipped"
+> & {
+  /** Seconds since the hub last said that it has nothing more to tell. */
+  readonly feedLagS: number | null;
+};
+
 export interface PrometheusMetrics extends AgentMetrics {
+  /** A call to the hub has ended. */
+  exchanged(call: string, outcome: string): void;
   /** The text that Prometheus scrapes. A source that fails is left out and counted. */
   text(): Promise<{ readonly contentType: string; readonly body: string }>;
   close(): void;
@@ -28,32 +42,14 @@ const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
  */
 export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
   const registry = new Registry();
-  const decisions = new Tally();
-  const reasons = new Tally();
-  const refusals = new Tally();
-  const acknowledgements = new Tally();
   const connections = new Map<"mqtt" | "http", number>();
   const tasks = new Set<string>();
   const loop = monitorEventLoopDelay({ resolution: 10 });
   loop.enable();
 
   collectDefaultMetrics({ register: registry, prefix: "holdpoint_" });
-  tallied(
-    registry,
-    "holdpoint_decisions_total",
-    "Revisions by task, verdict and who decided",
-    ["task", "verdict", "decided_by"],
-    decisions,
-  );
-  tallied(registry, "holdpoint_reasons_total", "Reasons of revisions, by task", ["task", "reason"], reasons);
-  tallied(registry, "holdpoint_refused_total", "Refused messages by door and code", ["door", "code"], refusals);
-  tallied(
-    registry,
-    "holdpoint_acknowledged_total",
-    "Messages acknowledged as durable, by door",
-    ["door"],
-    acknowledgements,
-  );
+  const { decisions, reasons, refusals, acknowledgements, exchanges } = talliesOf(registry);
+  const hub = hubGauges(registry);
   const observeLatency = latencyHistogram(registry);
   connectionsGauge(registry, connections);
   loopGauge(registry, loop);
@@ -73,6 +69,7 @@ export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
   };
   return {
     refused: (door: "mqtt" | "http", code: ErrorCode) => refusals.add(door, code),
+    exchanged: (call, outcome) => exchanges.add(call, outcome),
     acknowledged: (door) => acknowledgements.add(door),
     connections: (door, open) => void connections.set(door, open),
     decided: (decision: Decision) => {
@@ -90,12 +87,29 @@ export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
       ]);
       journal(counts);
       state(status);
+      hub(sources.hub?.() ?? null);
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
     close: () => {
       loop.disable();
       registry.clear();
     },
+  };
+}
+
+function talliesOf(registry: Registry) {
+  const tally = (name: string, help: string, labelNames: readonly string[]): Tally => {
+    const made = new Tally();
+    tallied(registry, name, help, labelNames, made);
+    return made;
+  };
+  const byTask = ["task", "verdict", "decided_by"];
+  return {
+    decisions: tally("holdpoint_decisions_total", "Revisions by task, verdict and who decided", byTask),
+    reasons: tally("holdpoint_reasons_total", "Reasons of revisions, by task", ["task", "reason"]),
+    refusals: tally("holdpoint_refused_total", "Refused messages by door and code", ["door", "code"]),
+    acknowledgements: tally("holdpoint_acknowledged_total", "Messages acknowledged as durable, by door", ["door"]),
+    exchanges: tally("holdpoint_hub_calls_total", "Calls to the hub by what became of them", ["call", "outcome"]),
   };
 }
 
@@ -214,6 +228,34 @@ function journalGauges(registry: Registry): (counts: JournalCounts | null) => vo
     for (const { key, gauge } of gauges) {
       if (counts === null) gauge.remove({});
       else gauge.set(Number(counts[key]));
+    }
+  };
+}
+
+/** Numbers of the way to the hub; none where there is no hub. */
+function hubGauges(registry: Registry): (facts: HubFacts | null) => void {
+  const numbers = {
+    connected: ["holdpoint_hub_connected", "1 while the hub answers"],
+    owedPictures: ["holdpoint_hub_pictures_owed", "Pictures that the hub wants and has not"],
+    refusedRows: ["holdpoint_hub_rows_refused", "Rows that the hub set aside since the start"],
+    droppedPictures: ["holdpoint_hub_pictures_dropped", "Pictures that could not be sent any more since the start"],
+    applied: ["holdpoint_hub_feed_applied", "Items of the hub's feed that were applied since the start"],
+    skipped: ["holdpoint_hub_feed_skipped", "Items of the hub's feed that could not be, since the start"],
+    feedLagS: ["holdpoint_hub_feed_lag_seconds", "Since the hub last said that it has nothing more to tell"],
+  } as const;
+  const gauges = new Map<string, Gauge>();
+  for (const [key, [name, help]] of Object.entries(numbers)) {
+    gauges.set(key, new Gauge({ name, help, registers: [registry] }));
+  }
+  return (facts) => {
+    const { state, ...rest } = facts ?? {};
+    const values: Readonly<Record<string, number | null>> = facts
+      ? { connected: state?.kind === "connected" ? 1 : 0, ...rest }
+      : {};
+    for (const [key, gauge] of gauges) {
+      const value = values[key];
+      if (typeof value === "number") gauge.set(value);
+      else gauge.remove({});
     }
   };
 }

@@ -37,7 +37,7 @@ export function createReviewSource(parts: ReviewSourceParts): CaseSource {
 }
 
 /** What a reviewer is asked: the config's question, over the labels of the config or else of the model that runs. */
-function reviewedTask(name: string, pipeline: Pipeline, host: ModelHost): ReviewedTask | null {
+export function reviewedTask(name: string, pipeline: Pipeline, host: ModelHost): ReviewedTask | null {
   const policy = pipeline.policy(name);
   if (!policy) return null;
   const running = host.states().find((state) => state.task === name)?.running;

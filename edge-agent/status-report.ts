@@ -1,4 +1,5 @@
 import { type AgentStatus, type Clock, type ConfigReference } from "../protocol/index.ts";
+import { type LinkFacts } from "../cloud-sync/edge/link-report.ts";
 import { type ModelState } from "../models/index.ts";
 import { type JournalStorage } from "./journal/journal.ts";
 
@@ -17,8 +18,8 @@ export interface StatusFacts {
   readonly models: readonly ModelState[];
   readonly inFlight: number;
   readonly storage: JournalStorage;
-  /** Where there is no hub, nothing waits to be sent. */
-  readonly hub: boolean;
+  /** Null where there is no hub: then nothing waits to be sent. */
+  readonly hub: Pick<LinkFacts, "state" | "owedPictures" | "problems"> | null;
   readonly config: ConfigReference;
 }
 
@@ -27,6 +28,7 @@ export function statusReport(facts: StatusFacts, clock: Clock): AgentStatus {
   const { storage } = facts;
   const reasons = [
     ...facts.problems,
+    ...(facts.hub?.problems ?? []),
     ...facts.models.flatMap(({ task, problem }) =>
       problem ? [{ code: problem.code, message: `${task}: ${problem.message}` }] : [],
     ),
@@ -44,11 +46,23 @@ export function statusReport(facts: StatusFacts, clock: Clock): AgentStatus {
     inFlight: facts.inFlight,
     waiting: storage.pending,
     unsent,
+    // A row is unsent until its picture is at the hub as well.
     safeToPowerOff: facts.inFlight === 0 && storage.undecided === 0 && unsent === 0,
+    ...(facts.hub ? { hub: hubStatus(facts.hub) } : {}),
     config: facts.config,
     models: facts.models.flatMap(({ running }) =>
       running ? [{ task: running.task, ...running.reference, provider: running.provider }] : [],
     ),
     at: Math.floor(clock.wallMs()),
+  };
+}
+
+function hubStatus({ state, owedPictures }: NonNullable<StatusFacts["hub"]>): NonNullable<AgentStatus["hub"]> {
+  const isWell = state.kind === "new" || state.kind === "connected";
+  return {
+    state: state.kind,
+    sinceMs: isWell ? null : state.sinceMs,
+    error: isWell ? null : { code: state.error.code, message: state.error.message },
+    pictures: owedPictures,
   };
 }

@@ -17,6 +17,18 @@ export const agentStatusSchema = z.strictObject({
   unsent: z.number().int(),
   /** Nothing in flight and, where there is a hub, watermark = last seq. */
   safeToPowerOff: z.boolean(),
+  /** The way to the hub, where there is one. Being out of its reach is normal for a store, and no reason by itself. */
+  hub: z
+    .strictObject({
+      state: z.enum(["new", "connected", "unreachable", "shut_out"]),
+      /** Wall clock, of the states that are not well. */
+      sinceMs: z.number().int().nullable(),
+      /** Why nobody answers, or why the hub refuses. */
+      error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+      /** Pictures that the hub wants and has not; their rows are `unsent` until it has. */
+      pictures: z.number().int(),
+    })
+    .optional(),
   config: z.strictObject({ revision: z.number().int(), digest: z.string() }),
   models: z.array(
     z.strictObject({

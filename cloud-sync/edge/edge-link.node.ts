@@ -13,7 +13,7 @@ import {
   type Timers,
 } from "../../protocol/index.ts";
 import { signatureVerifier } from "../../protocol/platform/signing.node.ts";
-import { backOffMs } from "./back-off.ts";
+import { backOffMs, defaultBackOff } from "./back-off.ts";
 import { type ConfigFilesOptions, configFiles } from "./config-files.node.ts";
 import { pullConfig, type ConfigPull } from "./config-pull.ts";
 import { cursorFile } from "./cursor-file.node.ts";
@@ -51,12 +51,17 @@ export interface EdgeLinkOptions {
   readonly random: Random;
   readonly hasher: Hasher;
   readonly logger: Logger;
-  readonly pace?: Partial<ForwarderPace>;
+  readonly pace?: Partial<LinkPace>;
   /** Being offline is normal for so long; then it is a reason to be degraded. 72 h unless told. */
   readonly offlineMsMax?: number;
   readonly onOutcome?: (call: HubCall<unknown>["name"], outcome: ExchangeOutcome) => void;
   /** What `facts` says may have changed. */
   readonly onChange?: () => void;
+}
+
+export interface LinkPace extends ForwarderPace {
+  /** How long one call for the feed waits. */
+  readonly feedWaitMs: number;
 }
 
 export interface EdgeLink {
@@ -171,7 +176,10 @@ class Link implements EdgeLink {
     }
     const { error, outcome } = answer;
     if (outcome === "refused" && error.retry !== "backoff") throw error;
-    const delayMs = backOffMs(failures + 1, random.uniform(), error.retryAfterMs ?? null);
+    const delayMs = backOffMs(failures + 1, random.uniform(), error.retryAfterMs ?? null, {
+      ...defaultBackOff,
+      ...this.#options.pace,
+    });
     this.#cancel = timers.after(delayMs, () => {
       this.#enrol(token, failures + 1).catch((cause: unknown) =>
         this.#fail(HoldpointError.from(cause, "HP_DISK_FULL")),
@@ -192,6 +200,7 @@ class Link implements EdgeLink {
     this.#heartbeats = startHeartbeats({
       ...{ exchange: this.#health, timers, random, logger },
       startMsMax: pace?.startMsMax ?? 1_000,
+      pace: { ...defaultBackOff, ...pace },
       compose: (labelsOf) => this.#compose(labelsOf),
       onReply: (reply) => this.#replied(reply),
     });
@@ -203,6 +212,7 @@ class Link implements EdgeLink {
     const verify = signatureVerifier(hub.publicKey);
     return pullConfig({
       ...{ exchange: this.#health, timers, random, logger, agentId },
+      pace: { ...defaultBackOff, ...this.#options.pace },
       target: configFiles({ dir, ...config }),
       hubId: hub.id,
       verify: verify ?? (() => false),
@@ -239,6 +249,8 @@ class Link implements EdgeLink {
       ...shared,
       target: { ...target, config: (version) => this.#pull?.announced(version) },
       cursors: cursorFile(join(dir, "feed-cursor")),
+      pace: { ...defaultBackOff, ...pace },
+      ...(pace?.feedWaitMs === undefined ? {} : { waitMs: pace.feedWaitMs }),
     });
   }
 

@@ -8,6 +8,7 @@ import { startAgent, type AgentOptions, type RunningAgent } from "../agent.node.
 import { writePairingFile } from "../review/pairing-file.node.ts";
 import { dataOption, logLevelOption, port, type LogLevel } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
+import { packageVersion } from "./package-version.node.ts";
 import { untilStopped } from "./signals.node.ts";
 
 interface AgentFlags extends Partial<Record<LayerName, string>> {
@@ -26,6 +27,10 @@ interface AgentFlags extends Partial<Record<LayerName, string>> {
   readonly log: LogLevel;
   readonly json?: boolean;
   readonly localDevice?: string;
+  readonly hub?: string;
+  readonly enrol?: string;
+  readonly hubCa?: string;
+  readonly hubInsecure?: boolean;
 }
 
 /** `holdpoint agent`: runs the agent until it is told to stop. */
@@ -58,6 +63,10 @@ export function agentCommand(): Command {
       "--local-device <name>",
       "device that programs on this machine act under without a secret, at the imitating endpoints",
     )
+    .addOption(new Option("--hub <url>", "hub to which cases go that need a person").env("HOLDPOINT_HUB"))
+    .addOption(new Option("--enrol <token>", "token of the hub, needed once").env("HOLDPOINT_ENROL"))
+    .option("--hub-ca <file>", "certificates (PEM) to trust for the hub instead of the system's")
+    .option("--hub-insecure", "allow a hub without encryption that is not on this machine")
     .addOption(logLevelOption());
   for (const layer of layerNames) command.option(`--${layer} <file>`, `config of the ${layer} layer`);
   return command.action(async (config: string | undefined, flags: AgentFlags) => {
@@ -92,8 +101,25 @@ function agentOptions(config: string | undefined, flags: AgentFlags): AgentOptio
     review: flags.review
       ? { host: flags.reviewHost, port: flags.reviewPort, onPairing: (sheet) => writePairingFile(flags.data, sheet) }
       : null,
+    ...hubOptions(flags),
+    software: `holdpoint ${packageVersion()}`,
     models: { providers: flags.providers.split(",").map((name) => name.trim()) },
     logger: createLogger(flags.log, "agent"),
+  };
+}
+
+function hubOptions({ hub, enrol, hubCa, hubInsecure }: AgentFlags): Pick<AgentOptions, "hub"> {
+  if (hub === undefined) {
+    if (enrol === undefined && hubCa === undefined && hubInsecure === undefined) return {};
+    throw new HoldpointError("HP_USAGE", "--enrol, --hub-ca and --hub-insecure go with --hub <url>");
+  }
+  return {
+    hub: {
+      url: hub,
+      ...(enrol === undefined ? {} : { token: enrol }),
+      ...(hubCa === undefined ? {} : { caFile: hubCa }),
+      ...(hubInsecure === undefined ? {} : { insecure: hubInsecure }),
+    },
   };
 }
 

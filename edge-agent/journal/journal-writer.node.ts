@@ -360,6 +360,7 @@ export class JournalWriter {
       pending: totals.pending,
       unsent: totals.unsent,
       undelivered: totals.undelivered,
+      outboxSeq: totals.outboxSeq,
     };
   }
 

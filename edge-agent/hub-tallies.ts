@@ -1,0 +1,54 @@
+import { toHex, type Decision, type Hasher, type TaskCounts } from "../protocol/index.ts";
+import { type Pipeline } from "../sdk/index.ts";
+import { type ReviewedTask } from "./review/case-source.ts";
+
+export interface TaskTallies {
+  count(decision: Decision): void;
+  /** Every task of the config; with the labels of these. */
+  report(labelsOf: ReadonlySet<string>): readonly TaskCounts[];
+}
+
+interface Counts {
+  accept: number;
+  escalate: number;
+  abstain: number;
+}
+
+export interface TallyParts {
+  readonly pipeline: Pick<Pipeline, "config">;
+  readonly task: (name: string) => ReviewedTask | null;
+  readonly hasher: Hasher;
+}
+
+/** What the hub is told of each task: how it decided since this start, and which answers people may choose among. */
+export function createTaskTallies({ pipeline, task, hasher }: TallyParts): TaskTallies {
+  const counts = new Map<string, Counts>();
+  const digests = new WeakMap<readonly string[], string>();
+  const digestOf = (labels: readonly string[]): string => {
+    const known = digests.get(labels);
+    if (known !== undefined) return known;
+    const digest = toHex(hasher.sha256(new TextEncoder().encode(labels.join("\n"))));
+    digests.set(labels, digest);
+    return digest;
+  };
+  return {
+    count: ({ task: name, revision, verdict }) => {
+      if (revision !== 1) return;
+      let of = counts.get(name);
+      if (!of) counts.set(name, (of = { accept: 0, escalate: 0, abstain: 0 }));
+      of[verdict] += 1;
+    },
+    report: (labelsOf) =>
+      Object.keys(pipeline.config().tasks).map((name) => {
+        const { accept = 0, escalate = 0, abstain = 0 } = counts.get(name) ?? {};
+        const asked = task(name);
+        const labels = asked && asked.labels.length > 0 ? asked.labels : null;
+        return {
+          ...{ task: name, accepted: accept, escalated: escalate, abstained: abstain },
+          labelsDigest: labels && digestOf(labels),
+          ...(labels && labelsOf.has(name) ? { labels: [...labels] } : {}),
+          question: asked?.question ?? null,
+        };
+      }),
+  };
+}
