@@ -2,6 +2,7 @@ import { type SigningKey } from "../../protocol/platform/signing.node.ts";
 import { configRoutes } from "./config/config-routes.ts";
 import { fleetRoutes } from "./fleet/fleet-routes.ts";
 import { watchPresence } from "./fleet/presence.ts";
+import { liveRoom } from "./live/live-room.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
 import { webhookRoutes } from "./webhooks/webhook-routes.ts";
 import { createWebhookSender } from "./webhooks/webhook-sender.node.ts";
@@ -18,6 +19,7 @@ export function openOperations(parts: HubParts, options: OperationsOptions): rea
   return [
     { routes: configRoutes({ ...parts, sign: (bytes) => options.key.sign(bytes) }) },
     { routes: fleetRoutes(parts), start: () => watchPresence(parts) },
+    liveRoom(parts),
     { routes: webhookRoutes({ ...parts, sender }), start: () => startWebhookWorker({ ...parts, sender }) },
   ];
 }

@@ -208,4 +208,27 @@ function fleetSuite(start: StartHub): void {
     });
     expect((await call("GET", "/v1/stores/store_8")).json).toMatchObject({ casesWaiting: 1 });
   });
+
+  test("a live view hears that a store's agent reported, and not what another store does", async () => {
+    const made = await call("POST", "/v1/tokens", { name: "live", roles: ["operator"], stores: ["store_1"] });
+    const stop = new AbortController();
+    const answer = await fetch(`${started.hub.url}/v1/live`, {
+      headers: { authorization: `Bearer ${String(made.json["token"])}` },
+      signal: stop.signal,
+    });
+    expect(answer.headers.get("content-type")).toBe("text/event-stream");
+    const foreign = await enrolAgent(started.hub.url, started.token, "store_9");
+    await beat(foreign, heartbeat("store_9"));
+    await beat(agent, heartbeat("store_1"));
+    let heard = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of answer.body ?? []) {
+      heard += decoder.decode(chunk, { stream: true });
+      if (heard.includes("event: agents")) break;
+    }
+    stop.abort();
+    expect(heard.startsWith("retry: 1000\nevent: resync\n")).toBe(true);
+    expect(heard).toContain('data: {"stores":["store_1"]}');
+    expect(heard).not.toContain("store_9");
+  });
 }
