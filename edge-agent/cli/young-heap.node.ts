@@ -2,9 +2,10 @@ import { accessSync, constants } from "node:fs";
 
 /**
  * V8 lets the space for new objects grow with the machine's memory: to 128 MB on a box with 24 GB, and does not give it
- * back. 8 MB twice cost no CPU that could be measured (docs/benchmarks.md), and an idle connection half as much memory.
+ * back. Half as much as this costs a sixth more CPU a decision, twice as much saves 7 % and takes three times the
+ * memory for an idle connection (docs/benchmarks.md).
  */
-const semiSpaceMb = 8;
+const semiSpaceMb = 16;
 
 /** The words that start this process again with a bounded young heap, or null where it is bounded, or not the daemon. */
 export function boundedHeapWords(started: {

@@ -100,7 +100,7 @@ export async function startBenchAgent(place: AgentPlace, options: BenchAgentOpti
     cwd: place.dataDir,
     env: { ...process.env, ...environment },
     // As `holdpoint agent` starts itself (edge-agent/cli/young-heap.node.ts).
-    execArgv: ["--max-semi-space-size=8"],
+    execArgv: ["--max-semi-space-size=16"],
   });
   const ask = answersOf(child, "the bench's agent");
   const { mqttPort } = await ask<{ mqttPort: number }>();

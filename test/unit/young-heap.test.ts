@@ -10,7 +10,7 @@ const daemon = {
 test("the daemon starts again with its own words and flags, and a bounded young heap", () => {
   expect(boundedHeapWords(daemon)).toEqual([
     "node",
-    "--max-semi-space-size=8",
+    "--max-semi-space-size=16",
     "--enable-source-maps",
     "main.js",
     "agent",
@@ -22,7 +22,7 @@ test("the daemon starts again with its own words and flags, and a bounded young 
 test.each([
   ["another command", { ...daemon, argv: ["node", "main.js", "doctor"] }],
   ["no command", { ...daemon, argv: ["node", "main.js"] }],
-  ["a process that was started again", { ...daemon, execArgv: ["--max-semi-space-size=8"] }],
+  ["a process that was started again", { ...daemon, execArgv: ["--max-semi-space-size=16"] }],
   ["somebody's own bound", { ...daemon, nodeOptions: "--max_semi_space_size=32" }],
 ])("%s is left as it is", (_name, started) => {
   expect(boundedHeapWords(started)).toBeNull();
