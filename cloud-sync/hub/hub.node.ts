@@ -2,20 +2,22 @@ import { join } from "node:path";
 import { HoldpointError, type Exchange, type Logger, type Route } from "../../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
-import { serveHttp, type RunningHttpServer } from "../../protocol/platform/http-server.node.ts";
+import { serveHttp } from "../../protocol/platform/http-server.node.ts";
 import { signatureVerifier } from "../../protocol/platform/signing.node.ts";
 import { isLocalHost } from "../review/guards.ts";
 import { callLimits } from "./api/call-limits.ts";
 import { clientAddress } from "./api/client-address.ts";
 import { gatewayRoutes } from "./api/gateway.ts";
 import { proxyList } from "./api/proxies.node.ts";
+import { type HubRoute } from "./api/hub-route.ts";
 import { createRepeats } from "./api/repeats.ts";
+import { withReference } from "./api/reference-routes.ts";
 import { stateRoutes } from "./api/state-routes.ts";
+import { auditRoutes } from "./audit/audit-routes.ts";
 import { createAuditTrail } from "./audit/audit-trail.ts";
 import { openFileBlobs } from "./blobs/file-blobs.node.ts";
 import { createPictureVault } from "./blobs/picture-vault.node.ts";
 import { uploadRoutes } from "./blobs/uploads.ts";
-import { silentCaseListener } from "./cases/case-opening.ts";
 import { openHubDatabase } from "./database/open-database.node.ts";
 import { feedRoutes } from "./feed/feed.ts";
 import { createAgentDoor } from "./fleet/agent-door.ts";
@@ -28,6 +30,7 @@ import { createPasswords, type PasswordCost } from "./people/password.node.ts";
 import { createFirstAdmin, createPeople } from "./people/people.ts";
 import { openOperations } from "./operations.node.ts";
 import { hubPageRoutes } from "./page-assets.node.ts";
+import { createReviewRoom } from "./review/review-room.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
 import { tellingListener } from "./webhooks/case-events.ts";
 import { createWebhookOutlet } from "./webhooks/webhook-outlet.ts";
@@ -64,6 +67,8 @@ export interface RunningHub {
   readonly hubId: string;
   readonly port: number;
   readonly url: string;
+  /** Everything that may be asked of it, as its reference tells it. */
+  readonly operations: readonly HubRoute[];
   close(): Promise<void>;
 }
 
@@ -106,21 +111,19 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     const rooms = [state, people, ...(await openRooms(parts, options))];
     const door = createAgentDoor({ ...shared, database, verifier: signatureVerifier });
     undo.push(() => door.close());
-    const routes = gatewayRoutes(
-      rooms.flatMap((room) => room.routes),
-      {
-        doors: {
-          agent: (exchange, body) => door.agent(exchange, body),
-          person: people.person,
-        },
-        repeats: createRepeats(parts),
-        isOwnHost: isLocalHost(options.ownHosts ?? []),
-        ...(publicOrigin === null ? {} : { publicOrigin }),
-        admit: callLimits(parts, addressOf),
-        observe: metrics.observe,
-        bodyBytesMax,
+    const operations = withReference(rooms.flatMap((room) => room.routes));
+    const routes = gatewayRoutes(operations, {
+      doors: {
+        agent: (exchange, body) => door.agent(exchange, body),
+        person: people.person,
       },
-    );
+      repeats: createRepeats(parts),
+      isOwnHost: isLocalHost(options.ownHosts ?? []),
+      ...(publicOrigin === null ? {} : { publicOrigin }),
+      admit: callLimits(parts, addressOf),
+      observe: metrics.observe,
+      bodyBytesMax,
+    });
     await greetAdmin(parts, options);
     const server = await serveHttp({
       ...{ routes: [...routes, ...(await openPages(options))], host: options.host, port: options.port, logger },
@@ -131,7 +134,9 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     undo.push(() => server.close());
     for (const room of rooms) if (room.start) undo.push(room.start());
     logger.info("hub_listening", { url: server.url, database: database.kind });
-    return runningHub(hubId, server, closeAll);
+    let closing: Promise<void> | null = null;
+    const { port, url } = server;
+    return { hubId, port, url, operations, close: () => (closing ??= closeAll()) };
   } catch (cause) {
     await closeAll();
     throw cause;
@@ -142,13 +147,16 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
 async function openRooms(parts: HubParts, options: HubOptions): Promise<readonly HubRoom[]> {
   const vault = createPictureVault(parts.database, await openFileBlobs(join(options.dataDir, "blobs")));
   const key = await openHubKey(parts.database);
+  const review = createReviewRoom({ ...parts, vault });
   const isPublicKey = (text: string): boolean => signatureVerifier(text) !== null;
   return [
     { routes: enrolmentRoutes({ ...parts, hubPublicKey: key.publicKey, isPublicKey }) },
     { routes: heartbeatRoutes(parts) },
-    { routes: ingestRoutes({ ...parts, vault, listener: tellingListener(silentCaseListener, parts.events) }) },
+    { routes: ingestRoutes({ ...parts, vault, listener: tellingListener(review.listener, parts.events) }) },
     { routes: uploadRoutes({ ...parts, vault }) },
+    review,
     { routes: feedRoutes(parts) },
+    { routes: auditRoutes({ ...parts, signer: key }) },
     ...openOperations(parts, { key, allowedWebhookHosts: options.allowedWebhookHosts ?? [] }),
   ];
 }
@@ -176,9 +184,4 @@ function publicOriginOf(text: string): string {
   throw new HoldpointError("HP_USAGE", `${JSON.stringify(text)} is no address of a hub`, {
     hint: "Give scheme and host, for instance https://hub.example.",
   });
-}
-
-function runningHub(hubId: string, server: RunningHttpServer, closeAll: () => Promise<void>): RunningHub {
-  let closing: Promise<void> | null = null;
-  return { hubId, port: server.port, url: server.url, close: () => (closing ??= closeAll()) };
 }

@@ -15,6 +15,8 @@ export const auditMigrations: Readonly<Record<string, Migration>> = {
         .addColumn("hash", "text", (column) => column.notNull())
         .execute();
       await db.schema.createIndex("audit_log_subject").on("audit_log").columns(["subject", "n"]).execute();
+      await db.schema.createIndex("audit_log_actor").on("audit_log").columns(["actor", "n"]).execute();
+      await db.schema.createIndex("audit_log_action").on("audit_log").columns(["action", "n"]).execute();
       await db.schema
         .createTable("audit_head")
         .addColumn("one", "integer", (column) => column.primaryKey())

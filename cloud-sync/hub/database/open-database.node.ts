@@ -1,11 +1,11 @@
 import { type Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
-import { HoldpointError, newId, type Clock, type Logger, type Random } from "../../../protocol/index.ts";
+import { HoldpointError, newId, silentLogger, type Clock, type Logger, type Random } from "../../../protocol/index.ts";
 import { type Backend } from "./backend.ts";
 import { type HubDatabase, type HubNews, type HubTransaction } from "./database.ts";
 import { hubMigrations } from "./migrations.ts";
 import { openPostgres } from "./postgres.node.ts";
-import { openSqlite } from "./sqlite.node.ts";
+import { openSqlite, openSqliteReader } from "./sqlite.node.ts";
 import { type HubTables } from "./tables.ts";
 
 export interface OpenDatabaseOptions {
@@ -29,8 +29,7 @@ const attemptsMax = 8;
 export async function openHubDatabase(
   options: OpenDatabaseOptions,
 ): Promise<{ readonly database: HubDatabase; readonly hubId: string }> {
-  const isPostgres = /^postgres(ql)?:\/\//.test(options.url);
-  const backend = await (isPostgres ? openPostgres(options) : openSqlite(options));
+  const backend = await (isPostgresUrl(options.url) ? openPostgres(options) : openSqlite(options));
   try {
     await migrate(backend);
     const hubId = await instanceOf(backend, options);
@@ -39,6 +38,27 @@ export async function openHubDatabase(
     await backend.close();
     throw backend.errorOf(cause) ?? cause;
   }
+}
+
+/**
+ * Opens the database of a hub for reading only, beside a hub that may be running; its schema stays as it is.
+ * Errors: HP_NOT_FOUND (the directory has none), HP_DATABASE (no hub's database, not reachable), HP_RUNTIME_MISSING.
+ */
+export async function openHubReader(url: string): Promise<Pick<HubDatabase, "read" | "close">> {
+  const options = { url, logger: silentLogger, connectionsMax: 1 };
+  const backend = await (isPostgresUrl(url) ? openPostgres(options) : openSqliteReader(options));
+  const database = new Database(backend, silentLogger);
+  try {
+    await database.read((db) => db.selectFrom("hub_instance").select("hub_id").executeTakeFirstOrThrow());
+    return database;
+  } catch (cause) {
+    await database.close();
+    throw cause;
+  }
+}
+
+function isPostgresUrl(url: string): boolean {
+  return /^postgres(ql)?:\/\//.test(url);
 }
 
 async function migrate(backend: Backend): Promise<void> {

@@ -27,6 +27,19 @@ export async function openSqlite(options: { readonly url: string }): Promise<Bac
   }
 }
 
+/** The same for reading only, beside the process that has the lock. Errors: HP_NOT_FOUND. */
+export async function openSqliteReader(options: { readonly url: string }): Promise<Backend> {
+  try {
+    return backendOf(await openDatabase(join(options.url, "hub.db"), { readOnly: true }), { close: () => undefined });
+  } catch (cause) {
+    if (sqliteCode(cause) !== "SQLITE_CANTOPEN") throw errorOf(cause) ?? cause;
+    throw new HoldpointError("HP_NOT_FOUND", `there is no hub in ${options.url}`, {
+      hint: "Name its data directory, or its PostgreSQL with --database.",
+      cause,
+    });
+  }
+}
+
 /** An exclusive transaction that stays open: the system takes it back however the process ends. Errors: HP_LOCKED. */
 async function takeLock(dir: string): Promise<SqliteFile> {
   const lock = await openDatabase(join(dir, "hub.lock"), { journalMode: "delete", busyTimeoutMs: 0 }).catch(
@@ -51,7 +64,7 @@ function lockedError(dir: string, cause: unknown): unknown {
   });
 }
 
-function backendOf(file: SqliteFile, lock: SqliteFile): Backend {
+function backendOf(file: SqliteFile, lock: { close(): void }): Backend {
   const listeners = new Set<(news: HubNews) => void>();
   const db = new Kysely<HubTables>({ dialect: new SqliteDialect({ database: file }) });
   return {
