@@ -52,7 +52,6 @@ export const pagePaths: readonly string[] = [
   "/automation",
   "/people",
   "/config",
-  "/config/:id",
   "/audit",
   "/settings",
 ];

@@ -73,3 +73,209 @@ export const tokens = {
   }): Promise<Answered<{ readonly id: string; readonly token: string }>> => ask("POST", "/v1/tokens", token),
   revoke: (id: string): Promise<Answered<{ readonly revoked: boolean }>> => ask("DELETE", `/v1/tokens/${level(id)}`),
 };
+
+export type Layer = "fleet" | "region" | "store";
+
+export interface LayerState {
+  readonly layer: Layer;
+  /** A region's or a store's name; `-` for the fleet. */
+  readonly scope: string;
+  /** 0: never written. */
+  readonly revision: number;
+  readonly changedMs: number | null;
+  readonly changedBy: string | null;
+}
+
+export interface LayerChange {
+  readonly change: number;
+  readonly layer: Layer;
+  readonly scope: string;
+  readonly revision: number;
+  readonly atMs: number;
+  readonly by: string;
+  readonly why: string;
+  readonly revertOf: number | null;
+}
+
+export interface ConfigCheck {
+  readonly ok: boolean;
+  readonly faults: readonly {
+    readonly file: string;
+    readonly line: number;
+    readonly column: number;
+    readonly key: string;
+    readonly message: string;
+    readonly hint: string;
+  }[];
+  readonly changes: readonly {
+    readonly stores: readonly string[];
+    readonly storesTotal: number;
+    readonly keys: readonly { readonly key: string; readonly from?: unknown; readonly to?: unknown }[];
+  }[];
+  readonly more: number;
+}
+
+export interface ConfigKey {
+  readonly key: string;
+  readonly kind: string;
+  readonly default: string;
+  readonly description: string;
+}
+
+interface LayerName {
+  readonly layer: Layer;
+  readonly scope: string;
+}
+
+export interface LayerPut extends LayerName {
+  readonly revision: number;
+  readonly agents: number;
+}
+
+const layerPath = ({ layer, scope }: LayerName): string => `/v1/config/layers/${layer}/${level(scope)}`;
+
+export const config = {
+  layers: (cursor: string | null): Promise<Answered<PageOf<LayerState>>> =>
+    ask("GET", `/v1/config/layers${search({ cursor })}`),
+  layer: (name: LayerName): Promise<Answered<LayerState & { readonly text: string }>> => ask("GET", layerPath(name)),
+  history: (of: Partial<LayerName>, cursor: string | null): Promise<Answered<PageOf<LayerChange>>> =>
+    ask("GET", `/v1/config/history${search({ ...of, cursor, limit: 20 })}`),
+  change: (change: number): Promise<Answered<LayerChange & { readonly text: string; readonly before: string }>> =>
+    ask("GET", `/v1/config/history/${change}`),
+  schema: (): Promise<Answered<{ readonly keys: readonly ConfigKey[] }>> => ask("GET", "/v1/config/schema"),
+  check: ({ layer, scope }: LayerName, text: string): Promise<Answered<ConfigCheck>> =>
+    ask("POST", "/v1/config/check", { layer, scope, text }),
+  put: (
+    name: LayerName,
+    given: { readonly text: string; readonly why: string; readonly revision: number },
+  ): Promise<Answered<LayerPut>> => ask("PUT", layerPath(name), given),
+  revert: (
+    { layer, scope }: LayerName,
+    given: { readonly to: number; readonly revision: number; readonly why: string },
+  ): Promise<Answered<LayerPut>> => ask("POST", "/v1/config/revert", { layer, scope, ...given }),
+};
+
+export interface StoreLine {
+  readonly store: string;
+  readonly region: string | null;
+  readonly agents: number;
+  readonly online: number;
+  readonly degraded: number;
+  readonly pending: number;
+  readonly waiting: number;
+  readonly oldestMs: number | null;
+  readonly coverage: number | null;
+  readonly behind: number;
+}
+
+export interface AgentReport {
+  readonly id: string;
+  readonly name: string;
+  readonly state: "online" | "offline" | "never" | "revoked";
+  readonly seenMs: number | null;
+  readonly enrolledMs: number;
+  readonly software: string | null;
+  readonly health: string | null;
+  readonly reasons: readonly { readonly code: string; readonly message: string }[];
+  readonly backlog: {
+    readonly received: number;
+    readonly written: number;
+    readonly pending: number;
+    readonly text: string;
+  };
+  readonly waiting: number;
+  readonly inFlight: number;
+  readonly safeToPowerOff: boolean | null;
+  readonly models: readonly {
+    readonly task: string;
+    readonly name: string;
+    readonly version: string;
+    readonly digest: string;
+    readonly provider: string;
+  }[];
+  readonly config: {
+    readonly revision: number | null;
+    readonly digest: string | null;
+    readonly wanted: number;
+    readonly applied: number | null;
+    readonly drift: "same" | "behind" | "local" | "none" | "unknown";
+  };
+  readonly clonedMs: number | null;
+}
+
+export interface StoreStory extends Omit<StoreLine, "agents" | "coverage"> {
+  readonly agents: readonly AgentReport[];
+  readonly casesWaiting: number;
+  readonly coverage: readonly {
+    readonly task: string;
+    readonly accepted: number;
+    readonly escalated: number;
+    readonly abstained: number;
+    readonly share: number;
+  }[];
+}
+
+export interface EnrolToken {
+  readonly token: string;
+  readonly store: string;
+  readonly agent: string;
+  readonly expiresMs: number;
+}
+
+export const fleet = {
+  stores: (q: string, cursor: string | null): Promise<Answered<PageOf<StoreLine>>> =>
+    ask("GET", `/v1/stores${search({ q, cursor, limit: 100 })}`),
+  store: (store: string): Promise<Answered<StoreStory>> => ask("GET", `/v1/stores/${level(store)}`),
+  enrolToken: (store: string, agent: string): Promise<Answered<EnrolToken>> =>
+    ask("POST", "/v1/fleet/tokens", { store, agent }),
+  rename: (id: string, name: string): Promise<Answered<unknown>> =>
+    ask("POST", `/v1/agents/${level(id)}/rename`, { name }),
+  revoke: (id: string, why: string): Promise<Answered<unknown>> =>
+    ask("POST", `/v1/agents/${level(id)}/revoke`, { why }),
+};
+
+export interface DecisionStep {
+  readonly atMs: number;
+  readonly group: string | null;
+  readonly accepted: number;
+  readonly escalated: number;
+  readonly abstained: number;
+}
+
+export interface StepsQuery {
+  readonly from: number;
+  readonly to: number;
+  readonly step: "hour" | "day";
+  readonly by: "all" | "task" | "store";
+  readonly store?: string | null;
+  readonly task?: string | null;
+}
+
+export const stats = {
+  decisions: (query: StepsQuery): Promise<Answered<PageOf<DecisionStep>>> =>
+    ask("GET", `/v1/stats/decisions${search({ ...query })}`),
+  csvAddress: (query: StepsQuery): string => `/v1/stats/decisions.csv${search({ ...query })}`,
+};
+
+export interface AuditLine {
+  readonly n: number;
+  readonly atMs: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly hash: string;
+}
+
+export interface AuditFilter {
+  readonly actor: string | null;
+  readonly action: string | null;
+  readonly subject: string | null;
+}
+
+export const audit = {
+  list: (filter: AuditFilter, cursor: string | null): Promise<Answered<PageOf<AuditLine>>> =>
+    ask("GET", `/v1/audit${search({ ...filter, cursor })}`),
+  csvAddress: (filter: AuditFilter): string => `/v1/audit.csv${search({ ...filter })}`,
+  checkpoint: (): Promise<Answered<Readonly<Record<string, unknown>>>> => ask("GET", "/v1/audit/checkpoint"),
+};

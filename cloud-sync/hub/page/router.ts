@@ -14,12 +14,12 @@ export type PageName = (typeof pageNames)[number];
 
 export interface Place {
   readonly page: PageName | "home" | "nowhere";
-  /** The one that is looked at: a store, a case, a layer. */
+  /** The one that is looked at: a store, a case. */
   readonly id: string | null;
   readonly query: URLSearchParams;
 }
 
-const withId = new Set<PageName>(["stores", "cases", "config"]);
+const withId = new Set<PageName>(["stores", "cases"]);
 
 /** Reads an address of this site. */
 export function placeOf({ pathname, search }: { readonly pathname: string; readonly search: string }): Place {

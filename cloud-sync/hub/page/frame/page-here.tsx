@@ -6,7 +6,11 @@ import { type PageName } from "../router.ts";
 /** Each page is a file of its own, loaded when somebody goes there. */
 const loaders: Partial<Record<PageName, () => Promise<ComponentType>>> = {
   review: () => import("../pages/review-page.tsx").then((module) => module.ReviewPage),
+  stores: () => import("../pages/stores-page.tsx").then((module) => module.StoresPage),
+  automation: () => import("../pages/automation-page.tsx").then((module) => module.AutomationPage),
   people: () => import("../pages/people-page.tsx").then((module) => module.PeoplePage),
+  config: () => import("../pages/config-page.tsx").then((module) => module.ConfigPage),
+  audit: () => import("../pages/audit-page.tsx").then((module) => module.AuditPage),
   settings: () => import("../pages/settings-page.tsx").then((module) => module.SettingsPage),
 };
 

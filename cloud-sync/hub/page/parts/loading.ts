@@ -61,18 +61,24 @@ export interface LoadedPages<T> extends Loaded<readonly T[]> {
 export function usePages<T>(
   key: string,
   load: (cursor: string | null) => Promise<Answered<PageOf<T>>>,
+  everyMs = 0,
 ): LoadedPages<T> {
-  const first = useLoaded(key, () => load(null));
-  const [rest, setRest] = useState<{ of: unknown; items: readonly T[]; cursor: string | null } | null>(null);
-  const own = rest !== null && rest.of === first.value ? rest : null;
+  const [rest, setRest] = useState<{ of: string; items: readonly T[]; cursor: string | null } | null>(null);
+  const own = rest !== null && rest.of === key ? rest : null;
+  // Whoever has asked for more reads it in peace: a first page that came anew would not fit the others.
+  const first = useLoaded(key, () => load(null), own ? 0 : everyMs);
   const cursor = own ? own.cursor : (first.value?.cursor ?? null);
   const more = (): void => {
     void load(cursor).then((answered) => {
       if (!answered?.ok) return;
       const { items, cursor: next } = answered.value;
-      setRest({ of: first.value, items: [...(own?.items ?? []), ...items], cursor: next });
+      setRest({ of: key, items: [...(own?.items ?? []), ...items], cursor: next });
     });
   };
+  const reload = (): void => {
+    setRest(null);
+    first.reload();
+  };
   const value = first.value && [...first.value.items, ...(own?.items ?? [])];
-  return { ...first, value, more: cursor === null ? null : more };
+  return { ...first, value, reload, more: cursor === null ? null : more };
 }
