@@ -97,8 +97,9 @@ class CoreService implements AgentService {
   }
 
   async decision(device: string, id: string): Promise<JournalCase | null> {
-    const known = await this.#options.journal.find(id);
-    return known?.device === device ? known : null;
+    const known = await this.#ownCase(device, id);
+    if (known?.transport === "http" && known.decision) this.#fetched(device, known.decision);
+    return known;
   }
 
   async wait(
@@ -108,9 +109,13 @@ class CoreService implements AgentService {
     waitMs: number,
     gone?: AbortSignal,
   ): Promise<Decision | null> {
-    if (this.#owners.get(id) !== device && !(await this.decision(device, id))) return null;
+    const isOwn = this.#owners.get(id) === device;
+    const known = isOwn ? null : await this.#ownCase(device, id);
+    if (!isOwn && !known) return null;
     try {
-      return await this.#options.engine.wait(id, { until, waitMs, signal: gone });
+      const decision = await this.#options.engine.wait(id, { until, waitMs, signal: gone });
+      if (decision && (isOwn || known?.transport === "http")) this.#fetched(device, decision);
+      return decision;
     } catch (cause) {
       if (gone?.aborted === true) return null;
       throw cause;
@@ -138,6 +143,16 @@ class CoreService implements AgentService {
     journal.delivered(device, id, revision).catch((cause: unknown) => {
       logger.warn("delivery_not_cleared", { device, id, revision, cause });
     });
+  }
+
+  async #ownCase(device: string, id: string): Promise<JournalCase | null> {
+    const known = await this.#options.journal.find(id);
+    return known?.device === device ? known : null;
+  }
+
+  /** A caller over HTTP has a person's answer: what a PUBACK says elsewhere. */
+  #fetched(device: string, { id, status, revision }: Decision): void {
+    if (status === "final" && revision > 1) this.delivered(device, id, revision);
   }
 
   /** A revision that did not come with its request: the journal knows whose case it is. */

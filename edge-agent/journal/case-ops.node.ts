@@ -57,6 +57,7 @@ export class CaseOps {
    */
   readonly #received = new RecentMap<string, HeadRow>(rememberedMax);
   readonly #answered = new RecentMap<string, Answered>(rememberedMax);
+  readonly #fetched = new RecentMap<string, true>(rememberedMax);
   readonly deliveries: DeliveryRows;
 
   constructor(database: Database, ledger: Ledger, retention: RetentionLimits) {
@@ -140,6 +141,7 @@ export class CaseOps {
     }
     this.#received.clear();
     this.#answered.clear();
+    this.#fetched.clear();
     this.deliveries.forget();
   }
 
@@ -289,8 +291,24 @@ export class CaseOps {
     const row: Answered | undefined = this.#answered.get(id) ?? this.#sql.head.get(id);
     this.#answered.delete(id);
     if (row?.device !== device) return 0;
-    this.#ledger.totals.undelivered -= this.deliveries.clear(device, row.n, revision, row.pack);
+    const cleared = this.deliveries.clear(device, row.n, revision, row.pack);
+    this.#ledger.totals.undelivered -= cleared;
+    if (revision > 1 && (cleared === 1 || this.#isFetched(id, revision))) {
+      this.#send("delivered", row.n, `{"id":"${id}","revision":${revision}}`);
+    }
     return 0;
+  }
+
+  /**
+   * Whether a device has fetched its final decision over HTTP, where no row waits for that. Told once, and once more
+   * where a restart has forgotten it.
+   */
+  #isFetched(id: string, revision: number): boolean {
+    if (this.#fetched.get(id) === true) return false;
+    const row = this.#sql.head.get(id);
+    if (row?.transport !== "http" || row.state !== "final" || row.revision !== revision) return false;
+    this.#fetched.set(id, true);
+    return true;
   }
 
   /** The latest revision of a decided case. */

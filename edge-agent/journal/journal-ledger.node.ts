@@ -93,7 +93,8 @@ export class Ledger {
   save(agentMsLagMax: number): void {
     const t = this.totals;
     const s = this.#saved;
-    const changed = t.headN !== s.headN || t.undelivered !== s.undelivered || t.outboxTaken !== s.outboxTaken;
+    const isBeside = t.outboxTaken !== s.outboxTaken || t.outboxSeq !== s.outboxSeq;
+    const changed = t.headN !== s.headN || t.undelivered !== s.undelivered || isBeside;
     if (!changed && this.agentMs - s.agentMs < agentMsLagMax) return;
     t.agentMs = this.agentMs;
     this.#save.run(

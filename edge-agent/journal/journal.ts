@@ -42,7 +42,8 @@ export interface Journal extends JournalReader {
   outcome(device: string, outcome: Outcome): Promise<"recorded" | "known" | "unknown_id">;
   observe(device: string, event: ObservedEvent): Promise<"recorded" | "known">;
   /**
-   * Clears the delivery row of this revision: the device has acknowledged it. It goes with the next commit of anything
+   * Clears the delivery row of this revision: the device has acknowledged it, or fetched it over HTTP. Where that is the
+   * final decision of a case that waited for a person, the hub is told with a row of the outbox. It goes with the next commit of anything
    * else, the tick's after a second at the latest; a crash before that sends the revision once more.
    */
   delivered(device: string, id: string, revision: number): Promise<void>;
@@ -129,7 +130,7 @@ export interface JournalOpened {
 /** Something for the hub. `seq` is contiguous within the epoch; `body` is JSON, the same bytes however often it is read. */
 export interface OutboxRow {
   readonly seq: number;
-  readonly kind: "escalation" | "audit" | "review" | "revision" | "outcome";
+  readonly kind: "escalation" | "audit" | "review" | "revision" | "outcome" | "delivered";
   readonly id: string;
   readonly createdAtMs: number;
   readonly body: string;

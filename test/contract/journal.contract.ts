@@ -307,6 +307,30 @@ export function describeJournal(
       expect((await journal.counts()).unsent).toBe(0);
     });
 
+    test("the hub is told once that the device has a person's answer, by acknowledgement or by fetching it", async () => {
+      const after = (await journal.outbox(0, 100)).at(-1)?.seq ?? 0;
+      const told = async () =>
+        (await journal.outbox(after, 100)).flatMap(({ kind, body }) =>
+          kind === "delivered" ? [JSON.parse(body) as unknown] : [],
+        );
+      const [sent, request] = [await decided("escalate"), makeRequest()];
+      await journal.admit({ ...admissionOf(request), transport: "http" });
+      const fetched = decisionOf(request, "escalate");
+      await journal.decide(recordOf(fetched));
+      const accepted = await decided("accept");
+      for (const { id } of [sent, fetched, accepted]) await journal.delivered("camera-1", id, 1);
+      for (const { id } of [sent, fetched]) await journal.delivered("camera-1", id, 2);
+      expect(await told()).toEqual([]);
+      for (const decision of [sent, fetched]) await journal.settle({ revision: settledBy(decision) });
+      for (const { id } of [sent, fetched]) await journal.delivered("camera-2", id, 2);
+      for (const { id } of [sent, fetched, sent, fetched]) await journal.delivered("camera-1", id, 2);
+      expect(await told()).toEqual([
+        { id: sent.id, revision: 2 },
+        { id: fetched.id, revision: 2 },
+      ]);
+      expect((await journal.counts()).unsent).toBe((await journal.outbox(0, 1000)).length);
+    });
+
     test("a config keeps its revision while it is in force, and gets a new one when it comes back", async () => {
       const [a, b] = [configOf("store_1"), configOf("store_2")];
       const revision = async (config: EffectiveConfig) => (await journal.adoptConfig(config)).revision;

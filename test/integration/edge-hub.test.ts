@@ -70,6 +70,11 @@ describe("an agent and its hub", () => {
     expect(known?.revisions).toHaveLength(2);
     expect(known?.reviews).toHaveLength(2);
     await until(() => caseOf(id)?.["state"] === "final");
+    // The device's own call fetched it, and the hub is told.
+    const events = () =>
+      hub.rows("SELECT e.kind FROM case_events e JOIN cases c USING (case_id) WHERE decision_id = ?", id);
+    await until(() => events().some(({ kind }) => kind === "delivered"));
+    expect(events().filter(({ kind }) => kind === "delivered")).toHaveLength(1);
     expect((JSON.parse(caseOf(id)?.["decision"] ?? "") as Decision).answer?.label).toBe("pear");
   });
 
