@@ -51,6 +51,18 @@ function devicesSide(start: () => Promise<{ readonly hub: RunningHub; readonly t
     expect(both.find(({ status }) => status === 403)?.json).toMatchObject({ code: "HP_TOKEN" });
   });
 
+  test("a box whose enrolment was answered into the void asks again with the same key, and is the same agent", async () => {
+    const made = await callHub(hub.url, token, "POST", "/v1/fleet/tokens", { store: "store_2", agent: "c" });
+    const { publicKey } = createSigningKey();
+    const enrol = (key: string) => {
+      const body = { v: 1, token: made.json["token"], publicKey: key, agent: "c", store: "store_2", software: "t" };
+      return callHub(hub.url, token, "POST", "/v1/enrol", body);
+    };
+    const first = await enrol(publicKey);
+    expect(await enrol(publicKey)).toMatchObject({ status: 200, json: { agentId: first.json["agentId"], agent: "c" } });
+    expect(await enrol(createSigningKey().publicKey)).toMatchObject({ status: 403, json: { code: "HP_TOKEN" } });
+  });
+
   test("a call is good once, with the right key, at about the right time", async () => {
     const beat = "/v1/feed";
     const stranger = signingAgent(hub.url, agent.agentId, createSigningKey());

@@ -12,6 +12,7 @@ import {
 import { inScope } from "../api/caller.ts";
 import { personRoute, publicRoute, type HubRoute } from "../api/hub-route.ts";
 import { firstConfigVersion } from "../config/config-bundle.ts";
+import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 
 /**
@@ -107,7 +108,12 @@ async function enrol(options: EnrolmentOptions, request: EnrolRequest): Promise<
       .where("expires_ms", ">", nowMs)
       .returning(["store", "agent_name"])
       .executeTakeFirst();
-    if (!taken) throw new HoldpointError("HP_TOKEN", "the token is unknown, used or too old");
+    if (!taken) {
+      // The answer to the first call was lost on its way: the same box asks again.
+      const again = await enrolledBefore(trx, request.publicKey, tokenHash);
+      if (!again) throw new HoldpointError("HP_TOKEN", "the token is unknown, used or too old");
+      return { v: 1, ...again, hub: { id: hubId, publicKey: hubPublicKey }, nowMs };
+    }
     if (taken.store !== request.store) {
       throw new HoldpointError("HP_TOKEN", `the token is for the store ${taken.store}, not for ${request.store}`);
     }
@@ -142,6 +148,22 @@ async function enrol(options: EnrolmentOptions, request: EnrolRequest): Promise<
     const hub = { id: hubId, publicKey: hubPublicKey };
     return { v: 1, agentId, store: taken.store, agent: taken.agent_name, hub, nowMs };
   });
+}
+
+/** The agent that this token and this very key have made, or null. */
+async function enrolledBefore(
+  { db }: HubTransaction,
+  publicKey: string,
+  tokenHash: string,
+): Promise<Pick<EnrolReply, "agentId" | "store" | "agent"> | null> {
+  const row = await db
+    .selectFrom("enrol_tokens")
+    .innerJoin("agents", "agents.agent_id", "enrol_tokens.used_by")
+    .select(["agents.agent_id", "agents.store", "agents.name"])
+    .where("enrol_tokens.token_hash", "=", tokenHash)
+    .where("agents.public_key", "=", publicKey)
+    .executeTakeFirst();
+  return row ? { agentId: row.agent_id, store: row.store, agent: row.name } : null;
 }
 
 const newAgent = {
