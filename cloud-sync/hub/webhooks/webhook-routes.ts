@@ -3,6 +3,7 @@ import { HoldpointError, namePattern, newId } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
 import { type HubParts } from "../room.ts";
+import { deliver, type DeliveryState } from "./delivery-machine.ts";
 import { hubEventTypes, type HubEventType } from "./hub-event.ts";
 import { type WebhookSender } from "./webhook-sender.ts";
 import { secretText } from "./webhook-signature.ts";
@@ -214,15 +215,23 @@ async function retry(
 ): Promise<undefined> {
   mustOwnAll(caller);
   await database.write(async (trx) => {
-    // A delivery that waits is under way: it is left as it is, and that is not an error.
+    const nowMs = Math.round(clock.wallMs());
     const row = await trx.db
-      .updateTable("webhook_deliveries")
-      .set({ state: "waiting", attempts: 0, due_ms: Math.round(clock.wallMs()), ended_ms: null })
+      .selectFrom("webhook_deliveries")
+      .select(["state", "attempts", "due_ms"])
       .where("delivery_id", "=", deliveryId)
       .where("webhook_id", "=", webhookId)
-      .returning("event")
       .executeTakeFirst();
     if (!row) throw new HoldpointError("HP_NOT_FOUND", "no such delivery");
+    const before: DeliveryState = { state: row.state, attempts: row.attempts, dueMs: row.due_ms };
+    const after = deliver(before, { kind: "again" }, { nowMs, uniform: 0 });
+    // One that waits is under way: it is left as it is, and that is no error.
+    if (after === before || after.state !== "waiting") return;
+    await trx.db
+      .updateTable("webhook_deliveries")
+      .set({ state: "waiting", attempts: after.attempts, due_ms: after.dueMs, ended_ms: null })
+      .where("delivery_id", "=", deliveryId)
+      .execute();
     const actor = `${caller.kind}:${caller.id}`;
     await audit.record(trx, {
       actor,
