@@ -108,7 +108,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     const metrics = createHubMetrics();
     undo.push(() => metrics.close());
     const state: HubRoom = { routes: stateRoutes({ database, metricsText: () => metrics.text() }) };
-    const rooms = [state, people, ...(await openRooms(parts, options))];
+    const rooms = [state, people, ...(await openRooms(parts, options, undo))];
     const door = createAgentDoor({ ...shared, database, verifier: signatureVerifier });
     undo.push(() => door.close());
     const operations = withReference(rooms.flatMap((room) => room.routes));
@@ -144,8 +144,14 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
 }
 
 /** Opens every room; what they are to each other is decided here and nowhere else. */
-async function openRooms(parts: HubParts, options: HubOptions): Promise<readonly HubRoom[]> {
-  const vault = createPictureVault(parts.database, await openFileBlobs(join(options.dataDir, "blobs")));
+async function openRooms(
+  parts: HubParts,
+  options: HubOptions,
+  undo: (() => Promise<void> | void)[],
+): Promise<readonly HubRoom[]> {
+  const blobs = await openFileBlobs(join(options.dataDir, "blobs"), parts);
+  undo.push(() => blobs.close());
+  const vault = createPictureVault(parts.database, blobs, parts.clock);
   const key = await openHubKey(parts.database);
   const review = createReviewRoom({ ...parts, vault });
   const isPublicKey = (text: string): boolean => signatureVerifier(text) !== null;

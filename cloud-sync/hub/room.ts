@@ -1,4 +1,4 @@
-import { type Cancel, type Clock, type Hasher, type Logger, type Random, type Timers } from "../../protocol/index.ts";
+import { type Clock, type Hasher, type Logger, type Random, type Timers } from "../../protocol/index.ts";
 import { type HubRoute } from "./api/hub-route.ts";
 import { type HubDatabase, type HubTransaction } from "./database/database.ts";
 import { type EventOutlet } from "./webhooks/hub-event.ts";
@@ -37,5 +37,5 @@ export interface AuditEntry {
 export interface HubRoom {
   readonly routes: readonly HubRoute[];
   /** Begins what the room does by itself (deadlines, retention, webhooks); returns what ends it. */
-  start?(): Cancel;
+  start?(): () => void | Promise<void>;
 }

@@ -62,6 +62,7 @@ async function openHarness(url: string | undefined, places: ReviewPlace[]): Prom
   });
   await seedStore(database, "store_1");
   let store = createHubReviewStore({ ...parts, vault });
+  store.sweeper.start();
   const slotOf = (caseId: string): Promise<string> =>
     database.read(async (db) => {
       const row = db.selectFrom("review_slots").select("slot_id").where("case_id", "=", caseId);

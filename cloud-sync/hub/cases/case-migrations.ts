@@ -34,12 +34,17 @@ export const caseMigrations: Readonly<Record<string, Migration>> = {
         .addColumn("picture_state", "text", (column) => column.notNull())
         .execute();
       await db.schema.createIndex("cases_decision").unique().on("cases").columns(["store", "decision_id"]).execute();
+      await db.schema.createIndex("cases_store").on("cases").columns(["store", "case_id"]).execute();
       await db.schema.createIndex("cases_received").on("cases").columns(["received_ms"]).execute();
       await db.schema
         .createTable("case_keys")
         .addColumn("case_id", "text", (column) => column.primaryKey())
         .addColumn("key", bytes, (column) => column.notNull())
+        .addColumn("segment", "text", (column) => column.notNull())
+        .addColumn("segment_offset", "bigint", (column) => column.notNull())
+        .addColumn("sealed_bytes", "bigint", (column) => column.notNull())
         .execute();
+      await db.schema.createIndex("case_keys_segment").on("case_keys").columns(["segment"]).execute();
       await db.schema
         .createTable("blob_parts")
         .addColumn("case_id", "text", (column) => column.notNull())

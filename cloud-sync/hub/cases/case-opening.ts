@@ -15,6 +15,8 @@ export interface CaseListener {
   delivered(trx: HubTransaction, caseId: string): Promise<void>;
   /** The truth from the world. */
   outcome(trx: HubTransaction, outcome: CaseOutcome): Promise<void>;
+  /** The case's content is gone: nobody can be shown it any more. What people said of it stays. */
+  erased(trx: HubTransaction, caseId: string): Promise<void>;
 }
 
 export interface OpenedCase {
@@ -56,12 +58,3 @@ export interface CaseOutcome {
   /** Whether the decision was right; null where the world does not say. */
   readonly isCorrect: boolean | null;
 }
-
-/** For a hub at which nobody reviews: cases are kept, and nobody is asked. */
-export const silentCaseListener: CaseListener = Object.freeze({
-  opened: () => Promise.resolve(),
-  settled: () => Promise.resolve(),
-  storeReview: () => Promise.resolve(),
-  delivered: () => Promise.resolve(),
-  outcome: () => Promise.resolve(),
-});

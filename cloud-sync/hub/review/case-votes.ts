@@ -139,9 +139,14 @@ async function decide(
 }
 
 /** Whoever sent the case has no journal that could decide otherwise: the hub's word is final. */
-async function makeFinal(trx: HubTransaction, held: CaseRow, answer: ReviewAnswer, nowMs: number): Promise<CaseRow> {
-  const label = answer.kind === "label" ? answer.label : null;
-  const changes = { final_label: label, final_by: "reviewer", final_ms: nowMs };
+async function makeFinal(
+  trx: HubTransaction,
+  held: CaseRow,
+  answer: ReviewAnswer | null,
+  nowMs: number,
+): Promise<CaseRow> {
+  const label = answer?.kind === "label" ? answer.label : null;
+  const changes = { final_label: label, final_by: answer ? "reviewer" : "fallback", final_ms: nowMs };
   await trx.db.updateTable("review_cases").set(changes).where("case_id", "=", held.case_id).execute();
   await trx.db
     .updateTable("cases")
@@ -180,7 +185,7 @@ async function sendToAgent(
 const reviewerCharsMax = 200;
 
 /** Nobody is asked any more: what is open is closed, and an answer on its way is kept as a label. */
-async function withdraw(parts: ReviewParts, trx: HubTransaction, held: CaseRow): Promise<void> {
+export async function withdraw(parts: ReviewParts, trx: HubTransaction, held: CaseRow): Promise<void> {
   for (const slot of await lockSlots(parts.database, trx, held.case_id)) {
     if (slot.row.role === "gold") continue;
     const change = await changeSlot(parts, trx, slot, { kind: "settledElsewhere" });
@@ -218,6 +223,15 @@ export async function keepLate(
 
 export async function markConflict(trx: HubTransaction, caseId: string): Promise<void> {
   await trx.db.updateTable("review_cases").set({ has_conflict: 1 }).where("case_id", "=", caseId).execute();
+}
+
+/** Nobody is left to answer and time is up: the hub asks no more. The store's own clock ends the case there. */
+export async function expireCase(parts: ReviewParts, trx: HubTransaction, held: CaseRow): Promise<void> {
+  const after = await stepCase(parts, trx, held, { kind: "expired" });
+  if (after.is_open === 1 || after.sent_ms !== null || held.is_open === 0) return;
+  await tellStory(parts, trx, held.case_id, "expired", {});
+  // An imported case has no store whose clock would end it.
+  if (held.kind === "import") await makeFinal(trx, after, null, nowOf(parts));
 }
 
 /** Tells everybody whose answer to the case was kept. */

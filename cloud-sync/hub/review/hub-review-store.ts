@@ -18,7 +18,7 @@ import { nowOf, type ReviewParts } from "./review-parts.ts";
 import { createReviewerNews } from "./reviewer-news.ts";
 import { changeSlot, personOf } from "./slot-changes.ts";
 import { slotViews } from "./slot-view.ts";
-import { lockCase, lockSlot, readSlot, tellStory, type CaseRow, type Slot, type SlotRow } from "./slots.ts";
+import { inHand, lockCase, lockSlot, readSlot, tellStory, type CaseRow, type Slot, type SlotRow } from "./slots.ts";
 import { createSweeper, type Sweeper } from "./sweeper.ts";
 import { labelsOfStore, labelsOfTask } from "./task-labels.ts";
 
@@ -29,6 +29,7 @@ import { labelsOfStore, labelsOfTask } from "./task-labels.ts";
 export interface HubReviewStore extends ReviewStore {
   /** Hands the case to a lead: this reviewer gives no answer. Refused: HP_LEASE_LOST, HP_SETTLED, HP_NOT_FOUND. */
   escalate(reviewer: Reviewer, id: string, generation: number): Promise<Result<null>>;
+  /** What happens by itself; it runs from `sweeper.start()` until the store is closed. */
   readonly sweeper: Sweeper;
 }
 
@@ -45,7 +46,6 @@ export function createHubReviewStore(options: HubReviewStoreOptions): HubReviewS
   const counts = createQueueCounts(options);
   const desk: Desk = { ...options, counts, sweeper: createSweeper(options) };
   const news = createReviewerNews(options, counts);
-  const stop = desk.sweeper.start();
   return {
     sweeper: desk.sweeper,
     queue: (reviewer) => counts.of(reviewer),
@@ -63,9 +63,8 @@ export function createHubReviewStore(options: HubReviewStoreOptions): HubReviewS
     listen: (reviewer, listener) => news.listen(reviewer, listener),
     // What was answered is a row: another process, or this one after its start, sends it when its window ends.
     close: async () => {
-      stop();
       news.close();
-      await desk.sweeper.idle();
+      await desk.sweeper.stop();
     },
   };
 }
@@ -106,6 +105,7 @@ async function countHeld(desk: Desk, { db }: HubTransaction, reviewer: Reviewer)
     .selectFrom("review_slots")
     .select("slot_id")
     .where("reviewer_key", "=", reviewer.key)
+    .where(inHand)
     .where("state", "=", "leased")
     .where("wake_ms", ">", nowOf(desk))
     .execute();
@@ -118,6 +118,7 @@ function heldBy(desk: Desk, reviewer: Reviewer): Promise<readonly SlotRow[]> {
       .selectFrom("review_slots")
       .selectAll()
       .where("reviewer_key", "=", reviewer.key)
+      .where(inHand)
       .where("state", "=", "leased")
       // A lease that has ended is nobody's, even before it was swept.
       .where("wake_ms", ">", nowOf(desk))

@@ -4,6 +4,7 @@ import { type Reviewer } from "../../review/review-store.ts";
 import { type HubTables } from "../database/tables.ts";
 import { reachOf } from "./lanes.ts";
 import { type ReviewParts } from "./review-parts.ts";
+import { inHand } from "./slots.ts";
 
 /**
  * How much waits, for the page. Counted up to `countMax` in each lane: that there are more than a thousand is all that
@@ -105,7 +106,8 @@ async function countLeased(
   let query = db
     .selectFrom("review_slots")
     .select((built) => built.fn.countAll<number>().as("rows"))
-    .where("state", "=", sql.lit("leased" as const))
+    .where(inHand)
+    .where("state", "=", "leased")
     .where("lane", "in", [...lanes]);
   if (stores !== null) query = query.where("store", "in", [...stores]);
   return (await query.executeTakeFirstOrThrow()).rows;

@@ -1,7 +1,7 @@
 import { type CaseListener, type OpenedCase } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { confirmLabel } from "./case-labels.ts";
-import { markConflict, stepCase, tellAnswerers, type CaseRules } from "./case-votes.ts";
+import { markConflict, stepCase, tellAnswerers, withdraw, type CaseRules } from "./case-votes.ts";
 import { firstConsensus } from "./consensus-machine.ts";
 import { queueKey } from "./queue-key.ts";
 import { nowOf, type ReviewParts } from "./review-parts.ts";
@@ -38,6 +38,13 @@ export function createReviewListener(parts: ReviewParts): CaseListener {
       if (kept && review.conflict) await markConflict(trx, review.caseId);
     },
     delivered: (trx, caseId) => tellAnswerers(trx, caseId, (id) => ({ kind: "delivered", id })),
+    erased: async (trx, caseId) => {
+      const held = await lockCase(parts.database, trx, caseId);
+      if (!held) return;
+      await withdraw(parts, trx, held);
+      await trx.db.updateTable("review_cases").set({ is_open: 0 }).where("case_id", "=", caseId).execute();
+      await trx.db.deleteFrom("review_gold").where("case_id", "=", caseId).execute();
+    },
     outcome: async (trx, { caseId, label, isCorrect }) => {
       const held = await lockCase(parts.database, trx, caseId);
       if (!held) return;

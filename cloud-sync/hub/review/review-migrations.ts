@@ -1,6 +1,9 @@
 import { sql, type Kysely } from "kysely";
 import { type Migration } from "kysely/migration";
 
+/** Few slots are in somebody's hands at a time. Questions must say it in these words: SQLite compares them. */
+const inHand = sql<boolean>`state in ('leased', 'answered')`;
+
 /**
  * The queue's indexes are partial: only what waits is in them, so that closed slots, which are nearly all, cost the next
  * case nothing. A reviewer of every store reads `review_slots_lane`, one of some stores `review_slots_store`.
@@ -79,9 +82,7 @@ async function createReviewSlots(db: Kysely<unknown>): Promise<void> {
   const waiting = sql<boolean>`state = 'waiting'`;
   await index("review_slots_lane", ["lane", "queue_key", "slot_id"]).where(waiting).execute();
   await index("review_slots_store", ["store", "lane", "queue_key", "slot_id"]).where(waiting).execute();
-  await index("review_slots_held", ["reviewer_key"])
-    .where(sql<boolean>`state = 'leased'`)
-    .execute();
+  await index("review_slots_held", ["reviewer_key"]).where(inHand).execute();
   await index("review_slots_wake", ["wake_ms"])
     .where(sql<boolean>`wake_ms is not null`)
     .execute();

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { newId } from "../../../protocol/index.ts";
 import { firstReviewState, type ReviewTaskState } from "../../review/review-machine.ts";
 import { type HubDatabase, type HubTransaction } from "../database/database.ts";
@@ -94,6 +95,9 @@ export async function lockCase(
   if (database.kind === "postgres") query = skip ? query.forUpdate().skipLocked() : query.forUpdate();
   return (await query.executeTakeFirst()) ?? null;
 }
+
+/** In somebody's hands; in the words of the index of those (review-migrations.ts). */
+export const inHand = sql<boolean>`state in ('leased', 'answered')`;
 
 /** One line of a case's story. */
 export async function tellStory(

@@ -1,7 +1,7 @@
 import { type Cancel } from "../../../protocol/index.ts";
 import { type ReviewTaskEvent } from "../../review/review-machine.ts";
 import { type HubTransaction } from "../database/database.ts";
-import { isSpent, keepLate, stepCase, takeVote } from "./case-votes.ts";
+import { expireCase, isSpent, keepLate, takeVote } from "./case-votes.ts";
 import { nowOf, type ReviewParts } from "./review-parts.ts";
 import { changeSlot } from "./slot-changes.ts";
 import { lockCase, lockSlots, type Slot } from "./slots.ts";
@@ -15,9 +15,9 @@ export interface Sweeper {
   sweep(): Promise<number>;
   /** Something will be due then, wall-clock milliseconds: the next sweep comes no later. */
   wakeAt(atMs: number): void;
-  start(): Cancel;
-  /** Resolves when no sweep is running. */
-  idle(): Promise<void>;
+  start(): void;
+  /** Resolves when no sweep is running any more. */
+  stop(): Promise<void>;
 }
 
 /** How late a sweep may be where its process did not know of what is due: another one was told. */
@@ -49,16 +49,14 @@ export function createSweeper(parts: ReviewParts): Sweeper {
   return {
     sweep,
     wakeAt: plan,
-    idle: async () => {
-      await running?.catch(() => undefined);
-    },
     start: () => {
       isStarted = true;
       plan(clock.wallMs());
-      return () => {
-        isStarted = false;
-        cancel();
-      };
+    },
+    stop: async () => {
+      isStarted = false;
+      cancel();
+      await running?.catch(() => undefined);
     },
   };
 }
@@ -111,7 +109,7 @@ async function sweepCase(parts: ReviewParts, trx: HubTransaction, caseId: string
     if (change.label) await keepLate(parts, trx, held, change.slot.row, change.label);
   }
   if (held.is_open === 1 && isSpent(await lockSlots(parts.database, trx, caseId))) {
-    await stepCase(parts, trx, held, { kind: "expired" });
+    await expireCase(parts, trx, held);
   }
 }
 

@@ -1,0 +1,131 @@
+import { sql } from "kysely";
+import { z } from "zod";
+import { HoldpointError } from "../../../protocol/index.ts";
+import { type PersonCaller } from "../api/caller.ts";
+import { pageQuery } from "../api/pages.ts";
+import { type HubDatabase } from "../database/database.ts";
+
+/**
+ * The list of cases, newest first. A look passes by at most `scannedMax` cases: where few of them fit, a page has few
+ * items, or none, and a cursor with which to go on. So no question, whatever is searched for, holds up the hub.
+ */
+const scannedMax = 5_000;
+const name = z.string().max(200);
+
+export const caseQuerySchema = pageQuery({
+  store: name.optional(),
+  task: name.optional(),
+  state: z.enum(["open", "final", "erased"]).optional(),
+  kind: z.enum(["escalation", "audit", "import"]).optional(),
+  /** `escalate`: what was held; `accept`: what was accepted and is here as a sample. */
+  verdict: z.enum(["accept", "escalate"]).optional(),
+  /** Received at or after; wall-clock milliseconds of the hub. */
+  since: z.coerce.number().int().min(0).optional(),
+  /** Part of an id, a device, a label or a text of the context: plain characters, upper and lower case alike. */
+  search: z.string().trim().min(1).max(100).optional(),
+});
+export type CaseQuery = z.output<typeof caseQuerySchema>;
+
+export const caseItemSchema = z.strictObject({
+  id: z.string(),
+  store: z.string(),
+  task: z.string(),
+  device: z.string(),
+  /** The device's own id of its request. */
+  decisionId: z.string(),
+  kind: z.enum(["escalation", "audit", "import"]),
+  verdict: z.enum(["accept", "escalate"]).nullable(),
+  state: z.enum(["open", "final", "erased"]),
+  modelLabel: z.string().nullable(),
+  confidence: z.number().nullable(),
+  finalLabel: z.string().nullable(),
+  finalBy: z.string().nullable(),
+  label: z.string().nullable(),
+  labelSource: z.string().nullable(),
+  hasConflict: z.boolean(),
+  receivedMs: z.number(),
+  dueMs: z.number().nullable(),
+  finalMs: z.number().nullable(),
+  picture: z.enum(["none", "wanted", "kept", "gone"]),
+});
+export type CaseItem = z.output<typeof caseItemSchema>;
+
+export interface CasePage {
+  readonly items: CaseItem[];
+  readonly cursor: string | null;
+}
+
+export async function listCases(database: HubDatabase, caller: PersonCaller, query: CaseQuery): Promise<CasePage> {
+  if (query.cursor !== undefined && !/^[0-9a-f-]{36}$/.test(query.cursor)) {
+    throw new HoldpointError("HP_SCHEMA", "cursor: is none of this list's");
+  }
+  const window = await database.read((db) => {
+    let scanned = db.selectFrom("cases").select("case_id").orderBy("case_id", "desc").limit(scannedMax);
+    if (query.cursor !== undefined) scanned = scanned.where("case_id", "<", query.cursor);
+    if (query.store !== undefined) scanned = scanned.where("store", "=", query.store);
+    return scanned.execute();
+  });
+  const last = window.at(-1)?.case_id;
+  if (last === undefined) return { items: [], cursor: null };
+  const rows = await database.read((db) => itemsBetween(db, caller, query, last));
+  const items = rows.slice(0, query.limit).map(itemOf);
+  if (rows.length > query.limit) return { items, cursor: items.at(-1)?.id ?? null };
+  return { items, cursor: window.length === scannedMax ? last : null };
+}
+
+type Reader = Parameters<Parameters<HubDatabase["read"]>[0]>[0];
+
+async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: CaseQuery, last: string) {
+  let rows = db
+    .selectFrom("cases as c")
+    .leftJoin("review_cases as r", "r.case_id", "c.case_id")
+    .select(["c.case_id", "c.store", "c.task", "c.device", "c.decision_id", "c.kind", "c.state", "c.first_decision"])
+    .select(["c.received_ms", "c.due_ms", "c.final_ms", "c.picture_state"])
+    .select(["r.model_label", "r.final_label", "r.final_by", "r.adjudicated_label", "r.adjudicated_source"])
+    .select("r.has_conflict")
+    .where("c.case_id", ">=", last)
+    .orderBy("c.case_id", "desc")
+    .limit(query.limit + 1);
+  if (query.cursor !== undefined) rows = rows.where("c.case_id", "<", query.cursor);
+  if (stores !== null) rows = rows.where("c.store", "in", [...stores]);
+  if (tasks !== null) rows = rows.where("c.task", "in", [...tasks]);
+  if (query.store !== undefined) rows = rows.where("c.store", "=", query.store);
+  if (query.task !== undefined) rows = rows.where("c.task", "=", query.task);
+  if (query.state !== undefined) rows = rows.where("c.state", "=", query.state);
+  if (query.kind !== undefined) rows = rows.where("c.kind", "=", query.kind);
+  if (query.verdict !== undefined)
+    rows = rows.where("c.kind", "=", query.verdict === "accept" ? "audit" : "escalation");
+  if (query.since !== undefined) rows = rows.where("c.received_ms", ">=", query.since);
+  if (query.search !== undefined) {
+    const pattern = `%${query.search.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
+    const has = (column: string) => sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
+    rows = rows.where((where) =>
+      where.or([
+        ...["c.case_id", "c.decision_id", "c.device", "c.view"].map(has),
+        ...["r.final_label", "r.adjudicated_label"].map(has),
+      ]),
+    );
+  }
+  return rows.execute();
+}
+
+type Row = Awaited<ReturnType<typeof itemsBetween>>[number];
+
+function itemOf(row: Row): CaseItem {
+  const first = row.first_decision === null ? null : (JSON.parse(row.first_decision) as FirstDecision);
+  return {
+    ...{ id: row.case_id, store: row.store, task: row.task, device: row.device, decisionId: row.decision_id },
+    ...{ kind: row.kind, state: row.state, picture: row.picture_state },
+    verdict: row.kind === "import" ? null : row.kind === "audit" ? "accept" : "escalate",
+    modelLabel: row.model_label ?? first?.answer?.label ?? null,
+    confidence: first?.confidence ?? null,
+    ...{ finalLabel: row.final_label, finalBy: row.final_by },
+    ...{ label: row.adjudicated_label, labelSource: row.adjudicated_source, hasConflict: row.has_conflict === 1 },
+    ...{ receivedMs: row.received_ms, dueMs: row.due_ms, finalMs: row.final_ms },
+  };
+}
+
+interface FirstDecision {
+  readonly confidence?: number;
+  readonly answer?: { readonly label?: string } | null;
+}
