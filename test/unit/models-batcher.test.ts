@@ -91,19 +91,21 @@ describe("the batcher", () => {
   });
 
   it("waits for a fuller batch only as long as it was told, and not at all once the batch is full", async () => {
+    const clock = fakeClock();
     const sizes: number[] = [];
     const run = (rows: readonly number[]): Promise<readonly number[]> => {
       sizes.push(rows.length);
       return Promise.resolve(rows);
     };
-    const batcher = new Batcher<number, number>(options({ batchMax: 2, waitMs: 20, run }));
-    const began = performance.now();
+    const batcher = new Batcher<number, number>(options({ batchMax: 2, waitMs: 20, run, clock, timers: clock }));
     const early = batcher.submit(1);
-    await new Promise((done) => setTimeout(done, 2));
+    clock.advance(2);
     await Promise.all([early, batcher.submit(2)]);
-    expect(performance.now() - began).toBeLessThan(19);
-    await batcher.submit(3);
-    expect(performance.now() - began).toBeGreaterThan(19);
+    const late = batcher.submit(3);
+    clock.advance(19);
+    expect(sizes).toEqual([2]);
+    clock.advance(1);
+    expect(await late).toBe(3);
     expect(sizes).toEqual([2, 1]);
   });
 });
