@@ -154,8 +154,15 @@ async function finish(
   await database.write(async (trx) => {
     await trx.db.deleteFrom("blob_parts").where("case_id", "=", caseId).where("sha256", "=", sha256).execute();
     if (!isIt) return;
+    const waiting = await trx.db
+      .updateTable("cases")
+      .set({ picture_state: "kept" })
+      .where("case_id", "=", caseId)
+      .where("picture_state", "=", "wanted")
+      .executeTakeFirst();
+    // Erased meanwhile, or another call was first: the bytes are nobody's without a key.
+    if (waiting.numUpdatedRows === 0n) return;
     await vault.keep(trx, keys);
-    await trx.db.updateTable("cases").set({ picture_state: "kept" }).where("case_id", "=", caseId).execute();
     const event = { event_id: newId(clock, random), case_id: caseId, at_ms: nowMs, kind: "picture" };
     await trx.db
       .insertInto("case_events")
