@@ -163,7 +163,12 @@ async function openRooms(
     review,
     { routes: feedRoutes(parts) },
     { routes: auditRoutes({ ...parts, signer: key }) },
-    ...openOperations(parts, { key, allowedWebhookHosts: options.allowedWebhookHosts ?? [] }),
+    ...openOperations(parts, {
+      key,
+      vault,
+      listener: review.listener,
+      allowedWebhookHosts: options.allowedWebhookHosts ?? [],
+    }),
   ];
 }
 

@@ -4,6 +4,9 @@ import { fleetRoutes } from "./fleet/fleet-routes.ts";
 import { watchPresence } from "./fleet/presence.ts";
 import { liveRoom } from "./live/live-room.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
+import { type CaseListener } from "./cases/case-opening.ts";
+import { type PictureVault } from "./blobs/picture-vault.node.ts";
+import { privacyRoom } from "./privacy/privacy-room.ts";
 import { webhookRoutes } from "./webhooks/webhook-routes.ts";
 import { createWebhookSender } from "./webhooks/webhook-sender.node.ts";
 import { startWebhookWorker } from "./webhooks/webhook-worker.ts";
@@ -11,6 +14,8 @@ import { startWebhookWorker } from "./webhooks/webhook-worker.ts";
 /** The rooms with which operators run a fleet: config, stores, webhooks, live views, privacy. */
 export interface OperationsOptions {
   readonly key: SigningKey;
+  readonly vault: PictureVault;
+  readonly listener: CaseListener;
   readonly allowedWebhookHosts: readonly string[];
 }
 
@@ -20,6 +25,7 @@ export function openOperations(parts: HubParts, options: OperationsOptions): rea
     { routes: configRoutes({ ...parts, sign: (bytes) => options.key.sign(bytes) }) },
     { routes: fleetRoutes(parts), start: () => watchPresence(parts) },
     liveRoom(parts),
+    privacyRoom({ ...parts, vault: options.vault, listener: options.listener }),
     { routes: webhookRoutes({ ...parts, sender }), start: () => startWebhookWorker({ ...parts, sender }) },
   ];
 }

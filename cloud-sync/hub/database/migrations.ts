@@ -6,6 +6,7 @@ import { caseMigrations } from "../cases/case-migrations.ts";
 import { configMigrations } from "../config/config-migrations.ts";
 import { fleetMigrations } from "../fleet/fleet-migrations.ts";
 import { peopleMigrations } from "../people/people-migrations.ts";
+import { privacyMigrations } from "../privacy/privacy-migrations.ts";
 import { webhookMigrations } from "../webhooks/webhook-migrations.ts";
 import { reviewMigrations } from "../review/review-migrations.ts";
 
@@ -39,4 +40,5 @@ export const hubMigrations: HubMigrations = {
   ...reviewMigrations,
   ...configMigrations,
   ...webhookMigrations,
+  ...privacyMigrations,
 };

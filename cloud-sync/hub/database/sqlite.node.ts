@@ -20,6 +20,8 @@ export async function openSqlite(options: { readonly url: string }): Promise<Bac
   try {
     const file = await openDatabase(join(dir, "hub.db"), { walPagesMax: 4096 });
     file.pragma("cache_size = -65536");
+    // A deleted key is overwritten: deleting it is the erasure of its picture.
+    file.pragma("secure_delete = ON");
     return backendOf(file, lock);
   } catch (cause) {
     lock.close();

@@ -4,6 +4,7 @@ import { type CaseTables } from "../cases/case-tables.ts";
 import { type ConfigTables } from "../config/config-tables.ts";
 import { type FleetTables } from "../fleet/fleet-tables.ts";
 import { type PeopleTables } from "../people/people-tables.ts";
+import { type PrivacyTables } from "../privacy/privacy-tables.ts";
 import { type WebhookTables } from "../webhooks/webhook-tables.ts";
 import { type ReviewTables } from "../review/review-tables.ts";
 
@@ -19,6 +20,7 @@ export interface HubTables
     ConfigTables,
     AuditTables,
     PeopleTables,
+    PrivacyTables,
     RepeatTables,
     ReviewTables,
     WebhookTables {}

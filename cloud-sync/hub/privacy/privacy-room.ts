@@ -1,0 +1,61 @@
+import { z } from "zod";
+import { HoldpointError, limits, namePattern } from "../../../protocol/index.ts";
+import { personRoute } from "../api/hub-route.ts";
+import { type HubRoom } from "../room.ts";
+import { eraseCase, type PrivacyParts } from "./case-erasure.ts";
+import { changeRetention, everyTask, readRetention, startForgetting } from "./retention.ts";
+
+const keepMs = z
+  .number()
+  .int()
+  .min(3_600_000)
+  .max(3650 * 86_400_000);
+const retention = z.strictObject({
+  /** For tasks that are not listed. */
+  everyMs: keepMs,
+  tasks: z.array(z.strictObject({ task: z.string(), keepMs })),
+});
+const tag = "privacy";
+
+/** Erasure on request, and forgetting when a case's time is over. */
+export function privacyRoom(parts: PrivacyParts): HubRoom {
+  const read = async (): Promise<z.input<typeof retention>> => {
+    const found = await parts.database.read(readRetention);
+    return { ...found, tasks: [...found.tasks] };
+  };
+  return {
+    routes: [
+      // Whoever may write settings is a lead as well: one permission covers both.
+      personRoute("lead", {
+        ...{ method: "POST", path: "/v1/cases/:id/erase" },
+        operation: { id: "eraseCase", summary: "Erase a case's picture and details, here and in its store", tag },
+        body: z.strictObject({ why: z.string().trim().min(1).max(limits.textCharsMax) }),
+        reply: z.strictObject({ id: z.string(), erased: z.boolean() }),
+        handle: ({ caller, params, body }) => eraseCase(parts, caller, params["id"] ?? "", body.why),
+      }),
+      personRoute("cases.read", {
+        ...{ method: "GET", path: "/v1/retention" },
+        operation: { id: "readRetention", summary: "Read how long content is kept after its answer", tag },
+        reply: retention,
+        handle: read,
+      }),
+      personRoute("settings.write", {
+        ...{ method: "PUT", path: "/v1/retention/:task" },
+        operation: {
+          id: "changeRetention",
+          summary: "Say how long a task's content is kept; `-` is every other task",
+          tag,
+        },
+        body: z.strictObject({ keepMs: keepMs.nullable() }),
+        reply: retention,
+        handle: async ({ caller, params, body }) => {
+          const { task = "" } = params;
+          if (task !== everyTask && !namePattern.test(task)) throw new HoldpointError("HP_NOT_FOUND", "no such task");
+          await changeRetention(parts, caller, { task, keepMs: body.keepMs });
+          return read();
+        },
+      }),
+    ],
+    start: () => startForgetting(parts),
+  };
+}
