@@ -3,6 +3,7 @@ import { type BenchRow } from "./bench-row.ts";
 import { burstRows } from "./burst-rows.ts";
 import { daemonRows } from "./daemon-rows.ts";
 import { gateRows } from "./gate-rows.ts";
+import { hubRows } from "./hub-rows.ts";
 import { idleRows } from "./idle-rows.ts";
 import { journalRows } from "./journal-rows.ts";
 import { latencyRows } from "./latency-rows.ts";
@@ -24,6 +25,7 @@ const groups: Readonly<Record<string, (long: boolean) => Promise<readonly BenchR
   "slow-disk": slowDiskRows,
   journal: journalRows,
   burst: burstRows,
+  hub: hubRows,
 };
 /** What takes minutes and is measured with `--long` only. */
 const longForms: Readonly<Record<string, string>> = {

@@ -39,7 +39,7 @@ export async function openReviewPlace(options: PlaceOptions = {}): Promise<Revie
   const random = options.random ?? systemRandom;
   const opened = await openHubDatabase({ url: options.url ?? dir, clock, random, logger: silentLogger });
   const database = (options.wrap ?? ((same) => same))(opened.database);
-  const vault = createPictureVault(database, await openFileBlobs(join(dir, "blobs")));
+  const vault = createPictureVault(database, await openFileBlobs(join(dir, "blobs"), { clock, random }), clock);
   const { hubId } = opened;
   const parts: ReviewParts = {
     ...{ hubId, database, clock, timers, random, hasher: nodeHasher, logger: silentLogger },

@@ -1,17 +1,26 @@
 /**
- * Where sealed pictures lie: files by default, anything that keeps bytes under a name otherwise. A store sees only what
- * was encrypted before (picture-vault.ts); deleting a case's key erases its picture wherever copies of it may be.
+ * Where sealed pictures lie: files by default, anything that keeps bytes and gives them a place otherwise. A store sees
+ * only what was encrypted before (picture-vault.node.ts); deleting a case's key erases its picture wherever copies may be.
  */
 export interface BlobStore {
-  /** Durable when the promise resolves. The same name again replaces the bytes. Errors: HP_DISK_FULL. */
-  putAll(blobs: readonly Blob[]): Promise<void>;
-  get(name: string): Promise<Uint8Array | null>;
-  /** Names that are not there are no error. */
-  deleteAll(names: readonly string[]): Promise<void>;
+  /** Durable when the promise resolves. Returns the place of each, in order. Errors: HP_DISK_FULL. */
+  putAll(blobs: readonly Uint8Array[]): Promise<readonly BlobPlace[]>;
+  /** Null where there is nothing at that place any more. */
+  get(place: BlobPlace): Promise<Uint8Array | null>;
+  /**
+   * Deletes every segment that is older than `beforeMs` (wall clock) and of which `isUsed` says that nothing refers to it;
+   * returns how many. A younger one may belong to a commit that has not returned yet.
+   */
+  deleteUnused(
+    beforeMs: number,
+    isUsed: (segments: readonly string[]) => Promise<ReadonlySet<string>>,
+  ): Promise<number>;
+  close(): Promise<void>;
 }
 
-export interface Blob {
+export interface BlobPlace {
   /** Letters, digits and dashes. */
-  readonly name: string;
-  readonly bytes: Uint8Array;
+  readonly segment: string;
+  readonly offset: number;
+  readonly bytes: number;
 }

@@ -1,6 +1,8 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { type Clock } from "../../../protocol/index.ts";
 import { type HubDatabase, type HubTransaction } from "../database/database.ts";
-import { type BlobStore } from "./blob-store.ts";
+import { insertRows } from "../database/insert-rows.ts";
+import { type BlobPlace, type BlobStore } from "./blob-store.ts";
 
 /**
  * Pictures at rest: AES-256-GCM under a key of each case. The key is a row of the database, so deleting that row is the
@@ -13,10 +15,13 @@ export interface PictureVault {
   keep(trx: HubTransaction, keys: readonly CaseKey[]): Promise<void>;
   /** The picture, or null: never came, erased, or changed at rest. */
   open(caseId: string): Promise<Uint8Array | null>;
-  /** Deletes the keys; the bytes follow outside of the transaction. */
+  /** Deletes the keys: from the commit on nobody can read the pictures. */
   erase(trx: HubTransaction, caseIds: readonly string[]): Promise<void>;
-  /** Deletes the bytes of cases whose keys are gone. */
-  sweep(caseIds: readonly string[]): Promise<void>;
+  /**
+   * Frees the space of pictures whose keys are gone, as far as whole segments of them are; returns how many went. For
+   * whoever erases, now and then.
+   */
+  sweep(): Promise<number>;
 }
 
 export interface OpenPicture {
@@ -28,39 +33,50 @@ export interface CaseKey {
   readonly case_id: string;
   /** 32 bytes. */
   readonly key: Uint8Array;
+  readonly segment: string;
+  readonly segment_offset: number;
+  readonly sealed_bytes: number;
 }
 
 const keyBytes = 32;
 const nonceBytes = 12;
 const tagBytes = 16;
+/** A segment that is younger may hold pictures whose keys are being written this moment. */
+const sweepAgeMs = 2 * 3_600_000;
 
-export function createPictureVault(database: HubDatabase, blobs: BlobStore): PictureVault {
+export function createPictureVault(
+  database: HubDatabase,
+  blobs: BlobStore,
+  clock: Pick<Clock, "wallMs">,
+): PictureVault {
   return {
     seal: async (pictures) => {
-      const keys = pictures.map(({ caseId }) => ({ case_id: caseId, key: randomBytes(keyBytes) }));
-      await blobs.putAll(
-        pictures.map(({ caseId, bytes }, index) => ({
-          name: caseId,
-          bytes: sealed(bytes, keys[index]?.key ?? randomBytes(keyBytes), caseId),
-        })),
+      // One call for all the randomness: the call costs more than the bytes.
+      const secrets = randomBytes(pictures.length * (keyBytes + nonceBytes));
+      const secretOf = (index: number): Secret => {
+        const at = index * (keyBytes + nonceBytes);
+        const key = secrets.subarray(at, at + keyBytes);
+        return { key, nonce: secrets.subarray(at + keyBytes, at + keyBytes + nonceBytes) };
+      };
+      const places = await blobs.putAll(
+        pictures.map(({ caseId, bytes }, index) => sealed(bytes, secretOf(index), caseId)),
       );
-      return keys;
+      return places.map(({ segment, offset, bytes }, index) => {
+        const case_id = pictures[index]?.caseId ?? "";
+        return { case_id, key: secretOf(index).key, segment, segment_offset: offset, sealed_bytes: bytes };
+      });
     },
     keep: async (trx, keys) => {
       if (keys.length === 0) return;
-      await trx.db
-        .insertInto("case_keys")
-        .values(keys.map(({ case_id, key }) => ({ case_id, key })))
-        .onConflict((conflict) =>
-          conflict.column("case_id").doUpdateSet((excluded) => ({ key: excluded.ref("excluded.key") })),
-        )
-        .execute();
+      const places = "segment = excluded.segment, segment_offset = excluded.segment_offset";
+      const values = `key = excluded.key, ${places}, sealed_bytes = excluded.sealed_bytes`;
+      await insertRows(trx, "case_keys", keys, `on conflict (case_id) do update set ${values}`);
     },
     open: async (caseId) => {
       const row = await database.read((db) =>
-        db.selectFrom("case_keys").select("key").where("case_id", "=", caseId).executeTakeFirst(),
+        db.selectFrom("case_keys").selectAll().where("case_id", "=", caseId).executeTakeFirst(),
       );
-      const bytes = row ? await blobs.get(caseId) : null;
+      const bytes = row ? await blobs.get(placeOf(row)) : null;
       return row && bytes ? opened(bytes, row.key, caseId) : null;
     },
     erase: async (trx, caseIds) => {
@@ -69,13 +85,32 @@ export function createPictureVault(database: HubDatabase, blobs: BlobStore): Pic
         .where("case_id", "in", [...caseIds])
         .execute();
     },
-    sweep: (caseIds) => blobs.deleteAll(caseIds),
+    sweep: () =>
+      blobs.deleteUnused(clock.wallMs() - sweepAgeMs, async (segments) => {
+        const rows = await database.read((db) =>
+          db
+            .selectFrom("case_keys")
+            .select("segment")
+            .distinct()
+            .where("segment", "in", [...segments])
+            .execute(),
+        );
+        return new Set(rows.map(({ segment }) => segment));
+      }),
   };
 }
 
+interface Secret {
+  readonly key: Uint8Array;
+  readonly nonce: Uint8Array;
+}
+
+function placeOf({ segment, segment_offset: offset, sealed_bytes: bytes }: CaseKey): BlobPlace {
+  return { segment, offset, bytes };
+}
+
 /** Nonce, cipher text, tag. The case's id is bound in, so that no picture can stand in for another's. */
-function sealed(bytes: Uint8Array, key: Uint8Array, caseId: string): Uint8Array {
-  const nonce = randomBytes(nonceBytes);
+function sealed(bytes: Uint8Array, { key, nonce }: Secret, caseId: string): Uint8Array {
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
   cipher.setAAD(Buffer.from(caseId));
   return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);

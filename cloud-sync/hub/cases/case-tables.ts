@@ -34,7 +34,14 @@ export interface CaseTables {
     readonly picture_state: "none" | "wanted" | "kept" | "gone";
   };
   /** AES-256-GCM keys of the pictures: deleting a row is the erasure. */
-  readonly case_keys: { readonly case_id: string; readonly key: Uint8Array };
+  readonly case_keys: {
+    readonly case_id: string;
+    readonly key: Uint8Array;
+    /** Where the sealed picture lies (blobs/blob-store.ts). */
+    readonly segment: string;
+    readonly segment_offset: number;
+    readonly sealed_bytes: number;
+  };
   /** Uploads that are not whole yet. */
   readonly blob_parts: {
     readonly case_id: string;

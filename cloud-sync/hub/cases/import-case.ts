@@ -62,26 +62,16 @@ export async function importCases<T>(
   const keys = await parts.vault.seal(
     made.flatMap(({ caseId, picture }) => (picture ? [{ caseId, bytes: picture.bytes }] : [])),
   );
-  const kept = new Set<string>();
-  try {
-    return await parts.database.write(async (trx) => {
-      kept.clear();
-      const taken = await open(parts, trx, made);
-      for (const { caseId, isNew } of taken) if (isNew) kept.add(caseId);
-      await parts.vault.keep(
-        trx,
-        keys.filter(({ case_id }) => kept.has(case_id)),
-      );
-      return also(trx, taken);
-    });
-  } catch (cause) {
-    kept.clear();
-    throw cause;
-  } finally {
-    // Sealed bytes whose key was never written are nobody's.
-    const unused = keys.filter(({ case_id }) => !kept.has(case_id));
-    if (unused.length > 0) await parts.vault.sweep(unused.map(({ case_id }) => case_id)).catch(() => undefined);
-  }
+  return parts.database.write(async (trx) => {
+    const taken = await open(parts, trx, made);
+    const isNew = new Set(taken.flatMap((one) => (one.isNew ? [one.caseId] : [])));
+    // Sealed bytes whose key is never written are nobody's, and go with their segment.
+    await parts.vault.keep(
+      trx,
+      keys.filter(({ case_id }) => isNew.has(case_id)),
+    );
+    return also(trx, taken);
+  });
 }
 
 type MadeCase = ImportCase & { readonly caseId: string };

@@ -1,8 +1,9 @@
 import { newId, type Decision } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type CaseKey, type PictureVault } from "../blobs/picture-vault.node.ts";
 import { type CaseListener, type OpenedCase } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
+import { insertRows, type InsertRow } from "../database/insert-rows.ts";
 import { type HubParts } from "../room.ts";
 import { type ReadItem } from "./ingest-items.ts";
 
@@ -18,48 +19,88 @@ interface Options extends HubParts {
   readonly listener: CaseListener;
 }
 
+/** A case with its id at the hub and, where its picture came along, where that one lies. Nobody refers to it yet. */
+export interface SealedCases {
+  readonly caseIds: ReadonlyMap<string, string>;
+  readonly keys: ReadonlyMap<string, CaseKey>;
+}
+
+/**
+ * Gives cases their ids and seals the pictures that came along, before the transaction: no lock is held while the disk
+ * writes them, and a picture is durable before its case is. A call that comes twice leaves bytes that nobody refers to.
+ */
+export async function sealCases(
+  { vault, clock, random }: Options,
+  items: readonly CaseItem[],
+  pictures: ReadonlyMap<string, InlinePicture>,
+): Promise<SealedCases> {
+  const caseIds = new Map<string, string>();
+  const coming: { caseId: string; bytes: Uint8Array }[] = [];
+  for (const { item } of items) {
+    // Two rows with one id in one call: the first one counts.
+    if (caseIds.has(item.id)) continue;
+    const caseId = newId(clock, random);
+    caseIds.set(item.id, caseId);
+    const picture = pictures.get(item.id);
+    if (picture && picture.sha256 === item.brief?.picture?.sha256) coming.push({ caseId, bytes: picture.bytes });
+  }
+  const keys = await vault.seal(coming);
+  return { caseIds, keys: new Map(keys.map((key) => [key.case_id, key])) };
+}
+
 /**
  * Inserts new cases with one statement. Returns those that are known with another body; the same id with the same body
- * is nothing new. A case's pictures are durable before its row is.
+ * is nothing new.
  */
 export async function openCases(
   options: Options,
   trx: HubTransaction,
   agent: AgentCaller,
   items: readonly CaseItem[],
-  pictures: ReadonlyMap<string, InlinePicture>,
+  sealed: SealedCases,
 ): Promise<readonly CaseItem[]> {
   if (items.length === 0) return [];
   const nowMs = Math.round(options.clock.wallMs());
-  // Two rows with one id in one call: the first one counts, and the second is held against it like any later one.
+  // The second row of an id is held against the first like any later one.
   const first = new Map<string, CaseItem>();
   for (const item of items) if (!first.has(item.item.id)) first.set(item.item.id, item);
-  const rows = [...first.values()].map((item) => rowOf(options, agent, item, nowMs));
-  const inserted = await trx.db
-    .insertInto("cases")
-    .values(rows)
-    .onConflict((conflict) => conflict.columns(["store", "decision_id"]).doNothing())
-    .returning(["case_id", "decision_id"])
-    .execute();
-  const caseIds = new Map(inserted.map((row) => [row.decision_id, row.case_id]));
-  const opened = [...first.values()].flatMap((item) => {
-    const caseId = caseIds.get(item.item.id);
-    return caseId === undefined ? [] : [openedCase(agent, item, caseId, nowMs)];
+  const made = [...first.values()].map((item) => {
+    const caseId = sealed.caseIds.get(item.item.id) ?? newId(options.clock, options.random);
+    return { item, caseId, key: sealed.keys.get(caseId) ?? null };
   });
-  await keepPictures(options, trx, items, caseIds, pictures);
+  const rows = made.map(({ item, caseId, key }) => rowOf(agent, item, caseId, key !== null, nowMs));
+  const inserted = await insertRows(
+    trx,
+    "cases",
+    rows,
+    "on conflict (store, decision_id) do nothing returning decision_id",
+  );
+  const isNew = new Set(inserted.map((row) => row["decision_id"]));
+  const opened = made.filter(({ item }) => isNew.has(item.item.id));
   if (opened.length > 0) {
-    await story(options, trx, opened, nowMs);
-    await options.listener.opened(trx, opened);
+    await options.vault.keep(
+      trx,
+      opened.flatMap(({ key }) => (key ? [key] : [])),
+    );
+    const cases = opened.map(({ item, caseId }) => openedCase(agent, item, caseId, nowMs));
+    await story(options, trx, cases, nowMs);
+    await options.listener.opened(trx, cases);
   }
-  return conflictsOf(trx, agent, items, caseIds);
+  return opened.length === items.length ? [] : conflictsOf(trx, agent, items, isNew);
 }
 
-function rowOf(options: Options, agent: AgentCaller, { item, decision, digest }: CaseItem, nowMs: number) {
+function rowOf(
+  agent: AgentCaller,
+  { item, decision, digest }: CaseItem,
+  caseId: string,
+  hasPicture: boolean,
+  nowMs: number,
+): InsertRow<"cases"> {
   const { brief } = item;
   const text = JSON.stringify(decision);
   const { picture = null, costs = null, reviewLeftMs = null } = brief ?? {};
   return {
-    case_id: newId(options.clock, options.random),
+    case_id: caseId,
     store: agent.store,
     decision_id: item.id,
     agent_id: agent.agentId,
@@ -80,7 +121,7 @@ function rowOf(options: Options, agent: AgentCaller, { item, decision, digest }:
     picture_sha256: picture?.sha256 ?? null,
     picture_bytes: picture?.bytes ?? 0,
     picture_type: picture?.contentType ?? null,
-    picture_state: picture ? ("wanted" as const) : ("none" as const),
+    picture_state: hasPicture ? ("kept" as const) : picture ? ("wanted" as const) : ("none" as const),
   };
 }
 
@@ -103,32 +144,6 @@ export function labelOf(decision: Decision): string | null {
   return decision.answer?.label ?? null;
 }
 
-async function keepPictures(
-  { vault }: Options,
-  trx: HubTransaction,
-  items: readonly CaseItem[],
-  caseIds: ReadonlyMap<string, string>,
-  pictures: ReadonlyMap<string, InlinePicture>,
-): Promise<void> {
-  const coming = items.flatMap(({ item }) => {
-    const caseId = caseIds.get(item.id);
-    const picture = pictures.get(item.id);
-    const isIt = picture !== undefined && picture.sha256 === item.brief?.picture?.sha256;
-    return caseId !== undefined && isIt ? [{ caseId, bytes: picture.bytes }] : [];
-  });
-  if (coming.length === 0) return;
-  await vault.keep(trx, await vault.seal(coming));
-  await trx.db
-    .updateTable("cases")
-    .set({ picture_state: "kept" })
-    .where(
-      "case_id",
-      "in",
-      coming.map(({ caseId }) => caseId),
-    )
-    .execute();
-}
-
 async function story(
   { clock, random }: Options,
   trx: HubTransaction,
@@ -142,18 +157,21 @@ async function story(
     kind: "opened",
     body: JSON.stringify({ kind, dueMs }),
   }));
-  await trx.db.insertInto("case_events").values(events).execute();
+  await insertRows(trx, "case_events", events);
 }
 
 async function conflictsOf(
   { db }: HubTransaction,
   agent: AgentCaller,
   items: readonly CaseItem[],
-  inserted: ReadonlyMap<string, string>,
+  inserted: ReadonlySet<unknown>,
 ): Promise<readonly CaseItem[]> {
-  const known = items.filter(
-    ({ item }, index) => !inserted.has(item.id) || items.findIndex((one) => one.item.id === item.id) !== index,
-  );
+  const seen = new Set<string>();
+  const known = items.filter(({ item }) => {
+    const isFirst = !seen.has(item.id);
+    seen.add(item.id);
+    return !isFirst || !inserted.has(item.id);
+  });
   if (known.length === 0) return [];
   const rows = await db
     .selectFrom("cases")

@@ -14,7 +14,7 @@ import { type PictureVault } from "../blobs/picture-vault.node.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
-import { openCases, type InlinePicture } from "./case-rows.ts";
+import { openCases, sealCases, type InlinePicture, type SealedCases } from "./case-rows.ts";
 import { checkNumbers, readItem, type ReadItem } from "./ingest-items.ts";
 import { applyChange } from "./ingest-changes.ts";
 
@@ -45,7 +45,7 @@ export async function ingest(options: IngestOptions, agent: AgentCaller, request
   const numbered = checkNumbers(request);
   if (!numbered.ok) throw numbered.error;
   const rows = request.items.map((item) => readItem(item, options.hasher));
-  const pictures = checkPictures(options, request);
+  const sealed = await sealFresh(options, agent, request, rows);
   return options.database.write(async (trx) => {
     const had = await lockStream(trx, agent, request);
     const missing = request.from - had - 1;
@@ -55,7 +55,7 @@ export async function ingest(options: IngestOptions, agent: AgentCaller, request
     if (missing > 0) options.logger.warn("rows_gone", { agent: agent.agentId, from: had + 1, rows: missing });
     const watermark = Math.max(had, request.from - 1);
     const fresh = rows.filter(({ item }) => item.seq > watermark);
-    const refused = await applyRows(options, trx, agent, request.epoch, fresh, pictures);
+    const refused = await applyRows(options, trx, agent, request.epoch, fresh, sealed);
     const last = fresh.at(-1)?.item.seq ?? watermark;
     await trx.db
       .updateTable("ingest_streams")
@@ -66,6 +66,28 @@ export async function ingest(options: IngestOptions, agent: AgentCaller, request
     trx.tell({ kind: "agent", agentId: agent.agentId });
     return { watermark: last, refused, wanted: await wantedPictures(trx, agent, rows) };
   });
+}
+
+/** Pictures of rows that the hub has already (an answer was lost on its way) are not written again. */
+async function sealFresh(
+  options: IngestOptions,
+  agent: AgentCaller,
+  request: IngestRequest,
+  rows: readonly ReadItem[],
+): Promise<SealedCases> {
+  const stream = await options.database.read((db) =>
+    db
+      .selectFrom("ingest_streams")
+      .select("watermark")
+      .where("agent_id", "=", agent.agentId)
+      .where("epoch", "=", request.epoch)
+      .executeTakeFirst(),
+  );
+  const had = stream?.watermark ?? 0;
+  // A gap: nothing of the call will be taken.
+  if (request.from - had - 1 > (request.skipped ?? 0)) return { caseIds: new Map(), keys: new Map() };
+  const fresh = rows.flatMap((row) => (row.kind === "case" && row.item.seq > had ? [row] : []));
+  return sealCases(options, fresh, checkPictures(options, request));
 }
 
 /** The stream's watermark, its row locked until the commit: calls of one agent take turns. */
@@ -92,7 +114,7 @@ async function applyRows(
   agent: AgentCaller,
   epoch: string,
   rows: readonly ReadItem[],
-  pictures: ReadonlyMap<string, InlinePicture>,
+  sealed: SealedCases,
 ): Promise<IngestReply["refused"]> {
   const refused: { seq: number; code: string; message: string }[] = [];
   const refuse = async (row: ReadItem, error: HoldpointError): Promise<void> => {
@@ -101,7 +123,7 @@ async function applyRows(
   };
   let run: Extract<ReadItem, { kind: "case" }>[] = [];
   const flush = async (): Promise<void> => {
-    const conflicts = await openCases(options, trx, agent, run, pictures);
+    const conflicts = await openCases(options, trx, agent, run, sealed);
     for (const row of conflicts) {
       await refuse(row, new HoldpointError("HP_CONFLICT", `the id ${row.item.id} has come with another body before`));
     }
