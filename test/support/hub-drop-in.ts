@@ -14,7 +14,11 @@ export interface DropInPlace extends ReviewPlace {
   readonly url: string;
   readonly store: HubReviewStore;
   /** An API token of an operator, for these stores and tasks. */
-  token(grant?: { readonly stores?: readonly string[]; readonly tasks?: readonly string[] }): Promise<string>;
+  token(grant?: {
+    readonly stores?: readonly string[];
+    readonly tasks?: readonly string[];
+    readonly role?: Role;
+  }): Promise<string>;
   /** The next case of a reviewer; fails where there is none. */
   nextCase(reviewer?: Reviewer): Promise<ReviewCase>;
   /** Answers the next case and waits until the answer counts. */
@@ -47,7 +51,6 @@ export async function openDropInPlace(options: PlaceOptions = {}): Promise<DropI
     }),
     ...{ host: "127.0.0.1", port: 0, bodyBytesMax: 9 * 1024 * 1024, connectionsMax: 100, logger: silentLogger },
   });
-  const roles: readonly Role[] = ["operator"];
   const nextCase = async (who = reviewer("Ana")): Promise<ReviewCase> => {
     const { cases } = await store.next(who, 1);
     const [first] = cases;
@@ -56,10 +59,10 @@ export async function openDropInPlace(options: PlaceOptions = {}): Promise<DropI
   };
   return {
     ...{ ...place, url: server.url, store, nextCase },
-    token: async ({ stores, tasks } = {}) => {
+    token: async ({ stores, tasks, role = "operator" } = {}) => {
       const grant = { stores: stores ?? null, tasks: tasks ?? null };
       const made = await database.write((trx) =>
-        createApiToken(parts, trx, "hub", { name: "store system", roles, ...grant, validMs: null }),
+        createApiToken(parts, trx, "hub", { name: "store system", roles: [role], ...grant, validMs: null }),
       );
       return made.token;
     },

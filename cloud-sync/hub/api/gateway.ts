@@ -85,7 +85,7 @@ async function answered(route: HubRoute, exchange: Exchange, options: GatewayOpt
       throw cause;
     }
     tell?.(cause.status, cause.code);
-    const reply = problemReply(cause);
+    const reply = route.refusal ? route.refusal(cause) : problemReply(cause);
     return { ...reply, headers: { ...reply.headers, ...privateHeaders } };
   }
 }

@@ -1,5 +1,5 @@
 import { type z } from "zod";
-import { type Exchange, type Reply, type Route } from "../../../protocol/index.ts";
+import { type Exchange, type HoldpointError, type Reply, type Route } from "../../../protocol/index.ts";
 import { type AgentCaller, type Permission, type PersonCaller } from "./caller.ts";
 
 /**
@@ -30,6 +30,8 @@ export interface HubRoute {
   readonly idempotent?: boolean;
   /** The answer carries a secret: it is not kept, so a repeat under the same Idempotency-Key is refused. */
   readonly secret?: boolean;
+  /** Says no in the words of another protocol (an AWS client's); problem+json otherwise. */
+  readonly refusal?: (error: HoldpointError) => Reply;
   /** For the reference; tests hold them against the schemas. */
   readonly examples?: { readonly query?: unknown; readonly body?: unknown; readonly reply?: unknown };
   handle(call: HubCall): Promise<unknown>;
@@ -55,7 +57,10 @@ interface Typed<Q extends z.ZodType, B extends Content, C> {
   readonly exchange: Exchange;
 }
 
-type Shared = Pick<HubRoute, "method" | "path" | "operation" | "bodyBytesMax" | "idempotent" | "secret" | "examples">;
+type Shared = Pick<
+  HubRoute,
+  "method" | "path" | "operation" | "bodyBytesMax" | "idempotent" | "secret" | "refusal" | "examples"
+>;
 /** Another status than 200 is a Response of its own. */
 type Answer<R> = R extends z.ZodType ? z.input<R> | Response : Response | Reply;
 

@@ -4,6 +4,7 @@ import { repeatMigrations } from "../api/repeat-migrations.ts";
 import { auditMigrations } from "../audit/audit-migrations.ts";
 import { caseMigrations } from "../cases/case-migrations.ts";
 import { configMigrations } from "../config/config-migrations.ts";
+import { dropInMigrations } from "../drop-in/drop-in-migrations.ts";
 import { fleetMigrations } from "../fleet/fleet-migrations.ts";
 import { peopleMigrations } from "../people/people-migrations.ts";
 import { privacyMigrations } from "../privacy/privacy-migrations.ts";
@@ -41,4 +42,5 @@ export const hubMigrations: HubMigrations = {
   ...configMigrations,
   ...webhookMigrations,
   ...privacyMigrations,
+  ...dropInMigrations,
 };

@@ -2,6 +2,7 @@ import { type RepeatTables } from "../api/repeat-tables.ts";
 import { type AuditTables } from "../audit/audit-tables.ts";
 import { type CaseTables } from "../cases/case-tables.ts";
 import { type ConfigTables } from "../config/config-tables.ts";
+import { type DropInTables } from "../drop-in/drop-in-tables.ts";
 import { type FleetTables } from "../fleet/fleet-tables.ts";
 import { type PeopleTables } from "../people/people-tables.ts";
 import { type PrivacyTables } from "../privacy/privacy-tables.ts";
@@ -18,6 +19,7 @@ export interface HubTables
     FleetTables,
     CaseTables,
     ConfigTables,
+    DropInTables,
     AuditTables,
     PeopleTables,
     PrivacyTables,

@@ -38,6 +38,7 @@ export async function caseResults(
     .leftJoin("review_cases", "review_cases.case_id", "cases.case_id")
     .select(["cases.case_id", "cases.decision_id", "cases.store", "cases.task", "cases.state", "cases.final_ms"])
     .select(["review_cases.sent_answer", "review_cases.sent_ms", "review_cases.final_label"])
+    .select(["review_cases.is_open"])
     .select(["review_cases.adjudicated_label", "review_cases.adjudicated_source"])
     .where("cases.case_id", "in", [...caseIds])
     .where("cases.state", "!=", "erased")
@@ -49,7 +50,8 @@ export async function caseResults(
       const answer = answerOf(row);
       const result = {
         ...{ caseId: row.case_id, decisionId: row.decision_id, store: row.store, task: row.task, answer, reviews: own },
-        isDone: row.state === "final" || row.sent_ms !== null,
+        // Nobody is asked any more where time was up without an answer.
+        isDone: row.state === "final" || row.sent_ms !== null || row.is_open === 0,
         answeredMs: row.sent_ms ?? row.final_ms,
         confidence: confidenceOf(answer, own),
       };

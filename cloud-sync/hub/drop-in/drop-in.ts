@@ -1,15 +1,9 @@
 import { type HubRoute } from "../api/hub-route.ts";
-import { type ImportParts } from "../cases/import-case.ts";
-import { type ReviewParts } from "../review/review-parts.ts";
+import { a2iRoutes } from "./a2i/a2i-routes.ts";
+import { workKeyRoutes } from "./a2i/work-key-routes.ts";
 import { decisionRoutes } from "./decision-routes.ts";
-
-/** What systems that people have already speak to, with the hub's reviewers behind it. */
-export interface DropInOptions extends ImportParts {
-  readonly review: ReviewParts;
-  /** Where others reach this hub: `https://hub.example`; null: as the call itself says. */
-  readonly publicUrl: string | null;
-}
+import { type DropInOptions } from "./drop-in-options.ts";
 
 export function dropInRoutes(options: DropInOptions): readonly HubRoute[] {
-  return decisionRoutes(options);
+  return [...decisionRoutes(options), ...workKeyRoutes(options), ...a2iRoutes(options)];
 }
