@@ -68,7 +68,7 @@ function lockedError(dir: string, cause: unknown): unknown {
 
 function backendOf(file: SqliteFile, lock: { close(): void }): Backend {
   const listeners = new Set<(news: HubNews) => void>();
-  const db = new Kysely<HubTables>({ dialect: new SqliteDialect({ database: file }) });
+  const db = new Kysely<HubTables>({ dialect: new SqliteDialect({ database: forgivingRollback(file) }) });
   return {
     kind: "sqlite",
     db,
@@ -87,6 +87,18 @@ function backendOf(file: SqliteFile, lock: { close(): void }): Backend {
       await db.destroy();
       lock.close();
     },
+  };
+}
+
+/**
+ * Where a statement or the commit fails for want of room, SQLite has rolled back by itself, and Kysely's own rollback
+ * would fail and hide why.
+ */
+function forgivingRollback(file: SqliteFile): Pick<SqliteFile, "prepare" | "close"> {
+  const isOver = (sql: string): boolean => sql.toLowerCase() === "rollback" && !file.inTransaction;
+  return {
+    prepare: (sql: string) => file.prepare(isOver(sql) ? "select 1" : sql),
+    close: () => file.close(),
   };
 }
 

@@ -86,9 +86,10 @@ export async function programOf(
     });
   }
   if (row.used_ms === null || nowMs - row.used_ms >= usedEveryMs) {
-    await database.write(({ db }) =>
-      db.updateTable("api_tokens").set({ used_ms: nowMs }).where("token_hash", "=", hash).execute(),
-    );
+    // A call that only reads must go on where nothing can be written: the disk may be full.
+    await database
+      .write(({ db }) => db.updateTable("api_tokens").set({ used_ms: nowMs }).where("token_hash", "=", hash).execute())
+      .catch(() => undefined);
   }
   const grant = grantOf(row);
   return {

@@ -30,7 +30,8 @@ export function checkPassword(password: string, about: { readonly login: string;
   if (length > passwordCharactersMax) refuse(`may have at most ${passwordCharactersMax} characters`);
   if (new Set(plain).size < 5) refuse("repeats the same few characters");
   let rest = plain;
-  for (const known of [...common, about.login.toLowerCase(), about.name.toLowerCase()]) {
+  const own = `${about.login} ${about.name}`.toLowerCase().split(/[\s._@+-]+/);
+  for (const known of [...common, ...own]) {
     if (known.length > 2) rest = rest.replaceAll(known, "");
   }
   if (charactersOf(rest) < charactersMin / 2) refuse("is one of those that are guessed first");

@@ -91,9 +91,10 @@ export async function sessionOf(
   );
   if (!row) return null;
   if (nowMs - row.seen_ms >= seenEveryMs) {
-    await database.write(({ db }) =>
-      db.updateTable("sessions").set({ seen_ms: nowMs }).where("token_hash", "=", hash).execute(),
-    );
+    // A call that only reads must go on where nothing can be written: the disk may be full.
+    await database
+      .write(({ db }) => db.updateTable("sessions").set({ seen_ms: nowMs }).where("token_hash", "=", hash).execute())
+      .catch(() => undefined);
   }
   const person = personOf(row);
   return { person, caller: callerOf(person, row.session_id), openedMs: row.opened_ms, endsMs: row.ends_ms };

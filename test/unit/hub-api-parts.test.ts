@@ -1,0 +1,164 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { clientAddress } from "../../cloud-sync/hub/api/client-address.ts";
+import { csvLine } from "../../cloud-sync/hub/api/csv.ts";
+import { checkChanging, checkReading } from "../../cloud-sync/hub/api/origin-guard.ts";
+import { pageOf } from "../../cloud-sync/hub/api/pages.ts";
+import { proxyList } from "../../cloud-sync/hub/api/proxies.node.ts";
+import { referencePage } from "../../cloud-sync/hub/api/reference-page.ts";
+import { openApiDocument } from "../../cloud-sync/hub/api/openapi.ts";
+import { createTokenBuckets } from "../../cloud-sync/hub/api/token-bucket.ts";
+import { testExchange } from "../support/hub-exchange.ts";
+
+const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+
+describe("a call that a browser makes", () => {
+  const plain = { isOwnHost: (host: string) => host === "192.168.0.7", publicOrigin: null };
+  const behindTls = { ...plain, publicOrigin: "https://hub.example" };
+  const host = "192.168.0.7:8790";
+  const own = { host, origin: `http://${host}`, "sec-fetch-site": "same-origin", "content-type": "application/json" };
+
+  test.for([
+    ["of the page itself", plain, own, true],
+    ["without Sec-Fetch-Site, as older browsers do", plain, { ...own, "sec-fetch-site": undefined }, true],
+    ["of another site", plain, { ...own, origin: "https://evil.example", "sec-fetch-site": "cross-site" }, false],
+    [
+      "of another port of this machine",
+      plain,
+      { ...own, origin: "http://192.168.0.7:1", "sec-fetch-site": "same-site" },
+      false,
+    ],
+    ["of a sandboxed frame", plain, { ...own, origin: "null" }, false],
+    ["that does not say where it comes from", plain, { ...own, origin: undefined }, false],
+    [
+      "of a page that was rebound to this address",
+      plain,
+      { ...own, host: "evil.example:8790", origin: "http://evil.example:8790" },
+      false,
+    ],
+    ["of a form", plain, { ...own, "content-type": "text/plain" }, false],
+    ["under the public name", behindTls, { ...own, host: "hub.example", origin: "https://hub.example" }, true],
+    [
+      "under the public name, with the name that a proxy puts in",
+      behindTls,
+      { ...own, origin: "https://hub.example" },
+      true,
+    ],
+    [
+      "under the public name in plain HTTP",
+      behindTls,
+      { ...own, host: "hub.example", origin: "http://hub.example" },
+      false,
+    ],
+    [
+      "of a sister of the public name",
+      behindTls,
+      { ...own, host: "hub.example", origin: "https://x.hub.example" },
+      false,
+    ],
+  ] as const)("%s", ([, guard, headers, isTaken]) => {
+    const given = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
+    const check = (): void => checkChanging(testExchange(given as Record<string, string>), guard, true);
+    if (isTaken) expect(check).not.toThrow();
+    else expect(check).toThrow(expect.objectContaining({ code: "HP_FORBIDDEN" }) as Error);
+  });
+
+  test("by a link on another site may open a page, and a frame or picture there reads nothing", () => {
+    expect(() => checkReading(testExchange({ host, ...link }), plain)).not.toThrow();
+    for (const more of [{ "sec-fetch-dest": "iframe" }, { "sec-fetch-mode": "no-cors" }, { host: "evil.example" }]) {
+      expect(() => checkReading(testExchange({ host, ...link, ...more }), plain)).toThrow();
+    }
+  });
+});
+
+describe("the address of a caller", () => {
+  const isProxy = proxyList(["10.0.0.0/8", "2001:db8::1"]);
+  const address = (forwarded: string, remote: string) =>
+    clientAddress(testExchange({ "x-forwarded-for": forwarded }, remote), isProxy);
+
+  test("is the peer's own, whatever it writes, where it is no proxy of ours", () => {
+    expect(address("1.1.1.1", "192.0.2.9")).toBe("192.0.2.9");
+  });
+  test("is the last that is no proxy, not what the caller wrote before it", () => {
+    expect(address("1.1.1.1, 192.0.2.9", "10.1.2.3")).toBe("192.0.2.9");
+    expect(address("1.1.1.1, 192.0.2.9, 10.9.9.9", "::ffff:10.1.2.3")).toBe("192.0.2.9");
+    expect(address("", "10.1.2.3")).toBe("10.1.2.3");
+    expect(address("192.0.2.9", "2001:db8::1")).toBe("192.0.2.9");
+  });
+  test("a proxy that is no address is refused", () => {
+    for (const text of ["proxy.example", "10.0.0.0/33", "10.0.0.0/x", ""]) {
+      expect(() => proxyList([text])).toThrow(expect.objectContaining({ code: "HP_USAGE" }) as Error);
+    }
+  });
+});
+
+describe("a token bucket", () => {
+  test("never gives more than its burst and its rate, and says exactly when there is one again", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 3_000 }), { maxLength: 200 }), (steps) => {
+        let nowMs = 0;
+        const buckets = createTokenBuckets({
+          ...{ clock: { monotonicMs: () => nowMs }, burst: 5, perSecond: 2, keysMax: 10, of: "calls" },
+        });
+        let taken = 0;
+        for (const step of steps) {
+          nowMs += step;
+          try {
+            buckets.take("a");
+            taken += 1;
+          } catch (cause) {
+            const { retryAfterMs = 0 } = cause as { retryAfterMs?: number };
+            expect(retryAfterMs).toBeGreaterThan(0);
+            nowMs += retryAfterMs;
+            expect(() => buckets.take("a")).not.toThrow();
+            taken += 1;
+          }
+          expect(taken).toBeLessThanOrEqual(5 + (nowMs / 1000) * 2 + 1e-6);
+        }
+      }),
+    );
+  });
+});
+
+describe("CSV", () => {
+  test("no cell begins like a formula, and every text comes back with at most an apostrophe before it", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        const line = csvLine([text]);
+        const cell = line.slice(0, -2);
+        const plain = cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell;
+        expect(plain).not.toMatch(/^\s*[=+\-@\t\r＝＋－＠]/u);
+        expect([text, `'${text}`]).toContain(plain);
+      }),
+    );
+  });
+  test("formulas are shown, quotes doubled, numbers left alone", () => {
+    expect(csvLine(["=1+1", "+49", "-x", "@a", "\tx", " =2", 'a"b', "a,b", -5, null, true])).toBe(
+      `'=1+1,'+49,'-x,'@a,'\tx,' =2,"a""b","a,b",-5,,true\r\n`,
+    );
+  });
+});
+
+test("a page has a cursor exactly where there is more", () => {
+  expect(pageOf(["a", "b", "c"], 2, (item) => item)).toEqual({ items: ["a", "b"], cursor: "b" });
+  expect(pageOf(["a", "b"], 2, (item) => item)).toEqual({ items: ["a", "b"], cursor: null });
+  expect(pageOf([], 2, String)).toEqual({ items: [], cursor: null });
+});
+
+test("the reference page shows script in a summary as text", () => {
+  const html = referencePage(
+    openApiDocument(
+      [
+        {
+          ...{ method: "GET", path: "/x/:id", access: "public", reply: { contentType: "text/plain" } },
+          operation: { id: "x", summary: "<script>alert(1)</script> `<b>`", tag: "a&b" },
+          handle: () => Promise.resolve(""),
+        },
+      ],
+      "1",
+    ),
+  );
+  expect(html).not.toContain("<script");
+  expect(html).toContain("&lt;script&gt;");
+  expect(html).toContain("<code>&lt;b&gt;</code>");
+});
