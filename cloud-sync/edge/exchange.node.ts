@@ -1,4 +1,4 @@
-import { Agent, request, type Dispatcher } from "undici";
+import { Agent, errors, request, type Dispatcher } from "undici";
 import {
   signatureHeaders,
   toHex,
@@ -235,13 +235,10 @@ function networkFault(cause: unknown): Exclude<HubAnswer<never>, { ok: true }> {
   if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
     return fault("too_long", "HP_NOT_HUB", `the answer has more than ${answerBytesMax} bytes`, { cause });
   }
-  if (
-    code === "EPROTO" ||
-    code.startsWith("ERR_SSL_") ||
-    code.startsWith("HPE_") ||
-    code === "UND_ERR_HEADERS_OVERFLOW"
-  ) {
-    return fault("foreign", "HP_NOT_HUB", `what answers does not speak this protocol (${code})`, { cause });
+  const isNoTls = code === "EPROTO" || code.startsWith("ERR_SSL_");
+  if (isNoTls || cause instanceof errors.HTTPParserError || code === "UND_ERR_HEADERS_OVERFLOW") {
+    const what = code === "" ? "no HTTP" : code;
+    return fault("foreign", "HP_NOT_HUB", `what answers does not speak this protocol (${what})`, { cause });
   }
   return fault("unreachable", "HP_UNREACHABLE", `the hub cannot be reached: ${code === "" ? message : code}`, because);
 }
