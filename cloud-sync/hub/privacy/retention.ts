@@ -13,7 +13,7 @@ export const keepMsDefault = 30 * day;
 const unansweredMoreMs = 30 * day;
 /** The row of every task without one. */
 export const everyTask = "-";
-/** Cases of one transaction; the locks of it are held for some ten milliseconds. */
+/** Cases of one transaction: their rows are locked until it has committed. */
 const stepCasesMax = 100;
 const lookEveryMs = 60_000;
 /** Between two steps that found as much as they may: whoever works here goes first. */
