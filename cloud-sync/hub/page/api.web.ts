@@ -1,4 +1,6 @@
 import type { Role, Scope } from "../api/caller.ts";
+import type { CaseItem } from "../cases/case-list.ts";
+import type { CaseStory } from "../cases/case-story.ts";
 import type { Person, PersonChange } from "../people/accounts.ts";
 import { ask, level, search, type Answered } from "./ask.web.ts";
 import type { HubSession } from "./session.ts";
@@ -278,4 +280,58 @@ export const audit = {
     ask("GET", `/v1/audit${search({ ...filter, cursor })}`),
   csvAddress: (filter: AuditFilter): string => `/v1/audit.csv${search({ ...filter })}`,
   checkpoint: (): Promise<Answered<Readonly<Record<string, unknown>>>> => ask("GET", "/v1/audit/checkpoint"),
+};
+
+export type CaseKind = "escalation" | "audit" | "import";
+export type CaseState = "open" | "final" | "erased";
+
+export interface CaseFilter {
+  readonly store: string | null;
+  readonly task: string | null;
+  readonly state: string | null;
+  readonly kind: string | null;
+  readonly search: string | null;
+}
+
+export const cases = {
+  list: (filter: CaseFilter, cursor: string | null): Promise<Answered<PageOf<CaseItem>>> =>
+    ask("GET", `/v1/cases${search({ ...filter, cursor })}`),
+  story: (id: string): Promise<Answered<CaseStory>> => ask("GET", `/v1/cases/${level(id)}`),
+};
+
+export interface OpenSlot {
+  readonly id: string;
+  readonly caseId: string;
+  readonly store: string;
+  readonly task: string;
+  readonly role: "first" | "second" | "adjudication" | "audit" | "gold";
+  readonly skill: string | null;
+  readonly state: "waiting" | "leased" | "answered";
+  readonly reviewer: string | null;
+  readonly heldMs: number;
+  readonly dueMs: number | null;
+}
+
+export interface ReviewerFigures {
+  readonly person: string;
+  readonly name: string;
+  readonly task: string;
+  readonly answered: number;
+  readonly cannotTell: number;
+  readonly goldShown: number;
+  readonly goldAccuracy: number | null;
+  readonly judged: number;
+  readonly upheldShare: number | null;
+  readonly meanTookMs: number | null;
+}
+
+export const reviews = {
+  queue: (
+    filter: { readonly store: string | null; readonly task: string | null },
+    cursor: string | null,
+  ): Promise<Answered<PageOf<OpenSlot>>> => ask("GET", `/v1/reviews/queue${search({ ...filter, cursor, limit: 200 })}`),
+  figures: (cursor: string | null): Promise<Answered<PageOf<ReviewerFigures>>> =>
+    ask("GET", `/v1/reviews/stats${search({ cursor, limit: 100 })}`),
+  release: (id: string): Promise<Answered<{ readonly released: boolean }>> =>
+    ask("POST", `/v1/reviews/queue/${level(id)}/release`),
 };

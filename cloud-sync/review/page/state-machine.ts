@@ -10,6 +10,7 @@ import {
   undoPressed,
 } from "./answering.ts";
 import { matchingLabels } from "./searching.ts";
+import { labelText } from "./wording.ts";
 import {
   closedSearch,
   letterMs,
@@ -261,7 +262,12 @@ function news(state: PageState, told: ReviewNews, inputs: PageInputs): PageStep 
     case "final":
     case "delivered": {
       const entry = state.recent.find(({ id }) => id === told.id);
-      return step(entry ? withRecent(state, entry.reviewId, told.kind) : state);
+      if (!entry) return step(state);
+      const known = withRecent(state, entry.reviewId, told.kind);
+      if (told.kind !== "final" || told.isConflict !== true) return step(known);
+      const stands = told.label === null ? "another answer" : `“${labelText(told.label)}”`;
+      const text = `The store decided otherwise: ${stands} stands. Your answer “${entry.text}” is kept as a label.`;
+      return step({ ...known, notice: { tone: "warn", text }, announcement: text });
     }
   }
 }

@@ -4,8 +4,10 @@ import { Empty } from "../parts/parts.tsx";
 import { type PageName } from "../router.ts";
 
 /** Each page is a file of its own, loaded when somebody goes there. */
-const loaders: Partial<Record<PageName, () => Promise<ComponentType>>> = {
+const loaders: Readonly<Record<PageName, () => Promise<ComponentType>>> = {
   review: () => import("../pages/review-page.tsx").then((module) => module.ReviewPage),
+  queues: () => import("../pages/queues-page.tsx").then((module) => module.QueuesPage),
+  cases: () => import("../pages/cases-page.tsx").then((module) => module.CasesPage),
   stores: () => import("../pages/stores-page.tsx").then((module) => module.StoresPage),
   automation: () => import("../pages/automation-page.tsx").then((module) => module.AutomationPage),
   people: () => import("../pages/people-page.tsx").then((module) => module.PeoplePage),
@@ -23,7 +25,7 @@ export function PageHere({ page }: { readonly page: PageName }): JSX.Element {
   useEffect(() => {
     setLost(false);
     if (known.has(page)) return;
-    void loaders[page]?.().then(
+    void loaders[page]().then(
       (loaded) => {
         known.set(page, loaded);
         redraw((count) => count + 1);

@@ -63,7 +63,7 @@ function columnsOf(open: (line: AuditLine) => void): readonly Column<AuditLine>[
         </button>
       ),
     },
-    { name: "When", cell: ({ atMs }) => timeText(atMs) },
+    { name: "When", cell: ({ atMs }) => <span class="nowrap">{timeText(atMs)}</span> },
     { name: "Who", cell: ({ actor }) => <span class="mono clip">{actor}</span> },
     { name: "What", cell: ({ action }) => <Badge>{action}</Badge> },
     { name: "To what", cell: ({ subject }) => <span class="mono clip">{subject}</span> },

@@ -21,6 +21,15 @@ export interface ChartProps {
   readonly heightPx?: number;
 }
 
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+/** The day at its beginning, else the hour; seconds, as uPlot has them. */
+function timeLabel(atS: number): string {
+  const at = new Date(atS * 1000);
+  return at.getHours() === 0 && at.getMinutes() === 0 ? day.format(at) : hour.format(at);
+}
+
 /** Lines over time (uPlot), in the colours of the scheme that the reader has chosen. */
 export function Chart({ label, atMs, lines, isShare = false, heightPx = 260 }: ChartProps): JSX.Element {
   const room = useRef<HTMLDivElement>(null);
@@ -52,7 +61,12 @@ export function Chart({ label, atMs, lines, isShare = false, heightPx = 260 }: C
       width: element.clientWidth,
       height: heightPx,
       axes: [
-        { ...axis, ticks: { show: false } },
+        {
+          ...axis,
+          ticks: { show: false },
+          space: 70,
+          values: (_plot: uPlot, splits: number[]) => splits.map(timeLabel),
+        },
         {
           ...axis,
           size: 56,
@@ -60,6 +74,9 @@ export function Chart({ label, atMs, lines, isShare = false, heightPx = 260 }: C
           ...(isShare ? { values: (_plot: uPlot, splits: number[]) => splits.map(percent) } : {}),
         },
       ],
+      // The table below says every value; what only a pointer could do is left out.
+      legend: { live: false },
+      cursor: { show: false },
       scales: isShare
         ? { y: { range: [0, 1] } }
         : { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },

@@ -1,0 +1,190 @@
+import { describe, expect, it } from "vitest";
+import fc from "fast-check";
+import { boardOf } from "../../cloud-sync/hub/page/board.ts";
+import { answerShown, eventText } from "../../cloud-sync/hub/page/case-words.ts";
+import { hubKey, type HubKey } from "../../cloud-sync/hub/page/frame/keys.ts";
+import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
+import { addressOf, pageNames, placeOf } from "../../cloud-sync/hub/page/router.ts";
+import { alignedSteps, byGroup, totalOf } from "../../cloud-sync/hub/page/steps.ts";
+import { durationText } from "../../cloud-sync/hub/page/words.ts";
+import { withKey } from "../../cloud-sync/hub/page/yaml-key.ts";
+import { pagePaths } from "../../cloud-sync/hub/page-assets.node.ts";
+
+const place = (address: string) => {
+  const url = new URL(address, "http://hub");
+  return placeOf(url);
+};
+
+describe("the addresses of the hub's pages", () => {
+  it("lead back to what they were made of", () => {
+    expect(place(addressOf("stores", "store 1/ä"))).toMatchObject({ page: "stores", id: "store 1/ä" });
+    expect(place(addressOf("cases", null, { store: "a&b", task: null, search: "" })).query.toString()).toBe(
+      "store=a%26b",
+    );
+  });
+
+  it("are nowhere where they are none", () => {
+    for (const address of ["/nothing", "/people/1", "/stores/a/b", "/review/x"])
+      expect(place(address).page).toBe("nowhere");
+    expect(place("/").page).toBe("home");
+  });
+
+  it("are all served by the hub", () => {
+    for (const page of pageNames) expect(pagePaths).toContain(`/${page}`);
+    const known = pagePaths
+      .filter((path) => path !== "/invitation")
+      .map((path) => place(path.replace(":id", "x")).page);
+    expect(known).not.toContain("nowhere");
+  });
+});
+
+describe("the keys of the hub's pages", () => {
+  const pages = [{ page: "stores", key: "s" }] as const;
+  const key = (more: Partial<HubKey>) =>
+    hubKey({ key: "g", isCommand: false, isTyping: false, isReview: false, isPrefixed: false, ...more }, pages);
+
+  it("go to a page by g and its letter", () => {
+    expect(key({})).toEqual({ kind: "prefix" });
+    expect(key({ key: "s", isPrefixed: true })).toEqual({ kind: "go", address: "/stores" });
+    expect(key({ key: "x", isPrefixed: true })).toBeNull();
+  });
+
+  it("are the field's where somebody types, and the review screen's there", () => {
+    for (const pressed of ["g", "j", "k", "/", "?"]) {
+      expect(key({ key: pressed, isTyping: true })).toBeNull();
+      expect(key({ key: pressed, isReview: true })).toBeNull();
+    }
+    expect(key({ key: "k", isCommand: true, isTyping: true })).toEqual({ kind: "goTo" });
+  });
+});
+
+describe("setting a key in a layer's text", () => {
+  it("writes into nothing, beside others, and over what is there", () => {
+    const made = withKey("", ["tasks", "cart", "review_within"], "15m");
+    expect(made).toBe("tasks:\n  cart:\n    review_within: 15m\n");
+    const beside = withKey(made ?? "", ["tasks", "cart", "decide_within"], "2s");
+    expect(beside).toBe("tasks:\n  cart:\n    review_within: 15m\n    decide_within: 2s\n");
+    expect(withKey(beside ?? "", ["tasks", "cart", "review_within"], "5m")).toBe(
+      "tasks:\n  cart:\n    review_within: 5m\n    decide_within: 2s\n",
+    );
+  });
+
+  it("keeps comments and what follows", () => {
+    const text =
+      "# ours\nthresholds:\n    cart: 0.9 # high\n\ntasks:\n    cart:\n        fallback:\n        - safe_action\n";
+    expect(withKey(text, ["thresholds", "shelf"], "0.8")).toBe(text.replace("# high\n", "# high\n    shelf: 0.8\n"));
+    expect(withKey(text, ["tasks", "cart", "fallback"], "[safe_action]")).toBe(
+      text.replace("fallback:\n        - safe_action\n", "fallback: [safe_action]\n"),
+    );
+  });
+
+  it("leaves what it cannot read to the text", () => {
+    expect(withKey("tasks: { cart: { review_within: 1m } }\n", ["tasks", "cart", "review_within"], "2m")).toBeNull();
+    expect(withKey("tasks:\n\tcart: 1\n", ["tasks", "x"], "2")).toBeNull();
+  });
+
+  it("quotes names that YAML would read otherwise", () => {
+    expect(withKey("", ["tasks", "no"], "1")).toBe('tasks:\n  "no": 1\n');
+  });
+});
+
+describe("the difference of two texts", () => {
+  it("has both texts in it", () => {
+    const text = fc.array(fc.constantFrom("a", "b", "c", "d"), { maxLength: 6 }).map((lines) => lines.join("\n"));
+    fc.assert(
+      fc.property(text, text, (before, after) => {
+        const lines = diffLines(before, after);
+        const of = (kind: string) => lines.filter((line) => line.kind === kind || line.kind === "same");
+        if (lines.some(({ kind }) => kind === "skipped")) return;
+        expect(
+          of("removed")
+            .map((line) => line.text)
+            .join("\n"),
+        ).toBe(before);
+        expect(
+          of("added")
+            .map((line) => line.text)
+            .join("\n"),
+        ).toBe(after);
+      }),
+    );
+  });
+
+  it("folds what is the same", () => {
+    const same = Array.from({ length: 20 }, (_, n) => `line ${n}`);
+    const lines = diffLines([...same, "x"].join("\n"), [...same, "y"].join("\n"));
+    expect(lines.map(({ kind }) => kind)).toEqual(["skipped", "same", "same", "same", "removed", "added"]);
+    expect(lines[0]?.text).toBe("17");
+  });
+});
+
+describe("the queue board", () => {
+  const slot = (more: object) => ({
+    ...{ id: "1", caseId: "1", store: "s", task: "t", role: "first", skill: null, reviewer: null, heldMs: 1_000 },
+    ...{ state: "waiting", dueMs: null, ...more },
+  });
+
+  it("adds up what waits by store and task, the most pressing first", () => {
+    const slots = [
+      slot({ task: "calm", dueMs: 900_000 }),
+      slot({ dueMs: 90_000 }),
+      slot({ state: "leased", heldMs: 500, dueMs: 60_000 }),
+      slot({ state: "answered", dueMs: 10_000 }),
+    ] as Parameters<typeof boardOf>[0];
+    expect(boardOf(slots, 5_000)).toEqual([
+      { store: "s", task: "t", waiting: 1, leased: 1, answered: 1, oldestMs: 500, pressing: 2, nextDueMs: 60_000 },
+      {
+        store: "s",
+        task: "calm",
+        waiting: 1,
+        leased: 0,
+        answered: 0,
+        oldestMs: 1_000,
+        pressing: 0,
+        nextDueMs: 900_000,
+      },
+    ]);
+  });
+});
+
+describe("decisions over time", () => {
+  const hourMs = 3_600_000;
+  const step = (at: number, accepted: number, escalated: number, group: string | null = null) => ({
+    ...{ atMs: at * hourMs, group, accepted, escalated, abstained: 0 },
+  });
+
+  it("have a point for every step, and no coverage where nothing was decided", () => {
+    const query = { from: 10 * hourMs + 5, to: 13 * hourMs, step: "hour", by: "all" } as const;
+    const { atMs, counts, coverage } = alignedSteps([step(11, 3, 1)], query);
+    expect(atMs).toEqual([10, 11, 12].map((at) => at * hourMs));
+    expect(counts[0]?.values).toEqual([0, 3, 0]);
+    expect(coverage[0]?.values).toEqual([null, 0.75, null]);
+  });
+
+  it("add up by group, the largest first", () => {
+    const groups = byGroup([step(1, 1, 1, "a"), step(1, 5, 0, "b"), step(2, 1, 1, "a")]);
+    expect(groups.map(({ group, all, coverage }) => [group, all, coverage])).toEqual([
+      ["b", 5, 1],
+      ["a", 4, 0.5],
+    ]);
+    expect(totalOf([])).toMatchObject({ all: 0, coverage: 0 });
+  });
+});
+
+describe("the words of a case's story", () => {
+  it("say what is known, and name what is not", () => {
+    const answer = { kind: "label", label: "Pink-Lady" };
+    expect(eventText({ kind: "answered", atMs: 0, body: { reviewer: "Maja", answer } })).toBe(
+      "Maja answered “Pink Lady”",
+    );
+    expect(eventText({ kind: "something_new", atMs: 0, body: {} })).toBe("Something new");
+    expect(answerShown({ kind: "bad_picture" })).toBe("Bad picture");
+    expect(answerShown({ odd: 1 })).toBe('{"odd":1}');
+  });
+
+  it("write durations in two units", () => {
+    expect([-5, 8_000, 720_000, 5_400_000, 97_200_000].map(durationText)).toEqual([
+      ...["0 s", "8 s", "12 min", "1 h 30 min", "1 d 3 h"],
+    ]);
+  });
+});
