@@ -59,7 +59,7 @@ export interface EdgeLinkOptions {
   readonly onChange?: () => void;
 }
 
-export interface LinkPace extends ForwarderPace {
+interface LinkPace extends ForwarderPace {
   /** How long one call for the feed waits. */
   readonly feedWaitMs: number;
 }

@@ -22,19 +22,17 @@ export interface HubCall<T> {
  * What became of a call. `refused`: the hub itself said no, with a code. All others: what answered is not the hub, or
  * nothing did.
  */
-export const exchangeOutcomes = [
-  "ok",
-  "refused",
-  "unreachable",
-  "timeout",
-  "stalled",
-  "certificate",
-  "redirect",
-  "compressed",
-  "too_long",
-  "foreign",
-] as const;
-export type ExchangeOutcome = (typeof exchangeOutcomes)[number];
+export type ExchangeOutcome =
+  | "ok"
+  | "refused"
+  | "unreachable"
+  | "timeout"
+  | "stalled"
+  | "certificate"
+  | "redirect"
+  | "compressed"
+  | "too_long"
+  | "foreign";
 
 export type HubAnswer<T> =
   | { readonly ok: true; readonly value: T }

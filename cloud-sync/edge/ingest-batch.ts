@@ -8,7 +8,7 @@ import {
 import { type CaseBriefs, type OutboxItem, type OutboxSource, type PreparedCase } from "./outbox-port.ts";
 
 /** Pictures up to this size come along with their case; larger ones are asked for by the hub and sent in parts. */
-export const inlineBytesMax = 64 * 1024;
+const inlineBytesMax = 64 * 1024;
 /** Cases that are made ready at a time: reading them from the journal is not what should take long. */
 const preparedAtOnce = 16;
 
