@@ -19,6 +19,7 @@ import { openFileBlobs } from "./blobs/file-blobs.node.ts";
 import { createPictureVault } from "./blobs/picture-vault.node.ts";
 import { uploadRoutes } from "./blobs/uploads.ts";
 import { openHubDatabase } from "./database/open-database.node.ts";
+import { dropInRoutes } from "./drop-in/drop-in.ts";
 import { feedRoutes } from "./feed/feed.ts";
 import { createAgentDoor } from "./fleet/agent-door.ts";
 import { enrolmentRoutes } from "./fleet/enrolment.ts";
@@ -154,11 +155,14 @@ async function openRooms(
   const vault = createPictureVault(parts.database, blobs, parts.clock);
   const key = await openHubKey(parts.database);
   const review = createReviewRoom({ ...parts, vault });
+  const listener = tellingListener(review.listener, parts.events);
+  const publicUrl = options.publicUrl === undefined ? null : publicOriginOf(options.publicUrl);
   const isPublicKey = (text: string): boolean => signatureVerifier(text) !== null;
   return [
     { routes: enrolmentRoutes({ ...parts, hubPublicKey: key.publicKey, isPublicKey }) },
     { routes: heartbeatRoutes(parts) },
-    { routes: ingestRoutes({ ...parts, vault, listener: tellingListener(review.listener, parts.events) }) },
+    { routes: ingestRoutes({ ...parts, vault, listener }) },
+    { routes: dropInRoutes({ ...parts, vault, listener, publicUrl }) },
     { routes: uploadRoutes({ ...parts, vault }) },
     review,
     { routes: feedRoutes(parts) },

@@ -35,7 +35,7 @@ export async function openDropInPlace(options: PlaceOptions = {}): Promise<DropI
   const place = await openReviewPlace({ ...options, policy: { undoWindowMs: 0 } });
   const { parts, vault, listener, database } = place;
   const store = createHubReviewStore({ ...parts, vault });
-  const routes = dropInRoutes({ ...parts, vault, listener, review: parts, publicUrl: null });
+  const routes = dropInRoutes({ ...parts, vault, listener, publicUrl: null });
   const server = await serveHttp({
     routes: gatewayRoutes(routes, {
       doors: {

@@ -85,7 +85,8 @@ async function answered(route: HubRoute, exchange: Exchange, options: GatewayOpt
       throw cause;
     }
     tell?.(cause.status, cause.code);
-    const reply = route.refusal ? route.refusal(cause) : problemReply(cause);
+    // A browser is none of the clients that know the other protocol.
+    const reply = route.refusal && !isFromBrowser(exchange) ? route.refusal(cause) : problemReply(cause);
     return { ...reply, headers: { ...reply.headers, ...privateHeaders } };
   }
 }

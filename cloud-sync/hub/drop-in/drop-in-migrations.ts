@@ -51,4 +51,16 @@ export const dropInMigrations: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "62-label-studio": {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable("label_studio_tasks")
+        .addColumn("task_key", "text", (column) => column.primaryKey())
+        .addColumn("decision_id", "text", (column) => column.notNull())
+        .execute();
+      // By the id that a sender knows, and by the picture: without the store.
+      await db.schema.createIndex("cases_decision_id").on("cases").columns(["decision_id"]).execute();
+      await db.schema.createIndex("cases_picture").on("cases").columns(["picture_sha256"]).execute();
+    },
+  },
 };

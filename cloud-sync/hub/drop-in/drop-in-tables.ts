@@ -43,4 +43,10 @@ export interface DropInTables {
     readonly stopped_ms: number | null;
     readonly made_by: string;
   };
+  /** Tasks of Label Studio that are cases of this hub: an annotation may name its task by number only. */
+  readonly label_studio_tasks: {
+    /** `token|project|task`. */
+    readonly task_key: string;
+    readonly decision_id: string;
+  };
 }
