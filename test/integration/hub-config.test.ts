@@ -194,4 +194,18 @@ function configSuite(start: StartHub): void {
       expect(told.map(({ version }) => version)).toEqual([2]);
     }
   });
+
+  test("what an agent has said to have is not kept for it", async () => {
+    const agent = await enrolAgent(started.hub.url, started.token, "store_f");
+    await put("store/store_f", "thresholds: { shelf: 0.3 }", 0);
+    const { json } = await agent.call("GET", "/v1/feed");
+    expect(json["items"]).toHaveLength(1);
+    const cursor = String(json["cursor"]);
+    expect((await agent.call("GET", `/v1/feed?cursor=${cursor}`)).json["items"]).toEqual([]);
+    await expect.poll(async () => feedOf(agent), { timeout: 10_000 }).toEqual([]);
+    await put("store/store_f", "thresholds: { shelf: 0.4 }", 1);
+    expect((await agent.call("GET", `/v1/feed?cursor=${cursor}`)).json["items"]).toMatchObject([
+      { seq: 2, kind: "config" },
+    ]);
+  });
 }

@@ -4,6 +4,7 @@ import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
 import { type HubDatabase, type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
+import { createForgetting } from "./feed-forgetting.ts";
 
 /**
  * What the hub has to say to each agent, in one numbered line per agent. Numbers are given out under the lock of the
@@ -64,6 +65,7 @@ const feedQuery = z.strictObject({
 
 export function feedRoutes(parts: HubParts): readonly HubRoute[] {
   const bell = createBell(parts.database);
+  const forgetting = createForgetting(parts);
   return [
     agentRoute({
       method: "GET",
@@ -72,8 +74,8 @@ export function feedRoutes(parts: HubParts): readonly HubRoute[] {
       query: feedQuery,
       reply: feedReplySchema,
       handle: async ({ caller, query, exchange }) => {
-        const cursor = await cursorOf(parts, caller, query.cursor ?? null);
-        await forget(parts, caller, cursor);
+        const { cursor, taken } = await cursorOf(parts, caller, query.cursor ?? null);
+        if (cursor > taken) forgetting.note(caller.agentId, cursor);
         return waitForItems(parts, bell, caller, cursor, query.wait ?? 0, exchange.gone);
       },
     }),
@@ -82,32 +84,22 @@ export function feedRoutes(parts: HubParts): readonly HubRoute[] {
 
 /**
  * `<hub>.<seq>`. A cursor of another hub, or one that is ahead of this hub (it was restored from a backup), starts anew
- * from what there is: the agent applies nothing twice. Throws HP_SCHEMA.
+ * from what there is: the agent applies nothing twice. `taken` is what it was known to have. Throws HP_SCHEMA.
  */
-async function cursorOf({ hubId, database }: HubParts, agent: AgentCaller, text: string | null): Promise<number> {
-  if (text === null || text === "") return 0;
+async function cursorOf(
+  { hubId, database }: HubParts,
+  agent: AgentCaller,
+  text: string | null,
+): Promise<{ readonly cursor: number; readonly taken: number }> {
+  const start = { cursor: 0, taken: 0 };
+  if (text === null || text === "") return start;
   const [hub, seq] = [text.slice(0, text.lastIndexOf(".")), Number(text.slice(text.lastIndexOf(".") + 1))];
   if (!Number.isSafeInteger(seq) || seq < 0) throw new HoldpointError("HP_SCHEMA", "cursor: is none of this hub's");
-  if (hub !== hubId) return 0;
+  if (hub !== hubId) return start;
   const row = await database.read((db) =>
-    db.selectFrom("agents").select("feed_seq").where("agent_id", "=", agent.agentId).executeTakeFirst(),
+    db.selectFrom("agents").select(["feed_seq", "feed_taken"]).where("agent_id", "=", agent.agentId).executeTakeFirst(),
   );
-  return seq <= (row?.feed_seq ?? 0) ? seq : 0;
-}
-
-/** What the agent has durably is not needed here any more. */
-async function forget({ database }: HubParts, { agentId }: AgentCaller, cursor: number): Promise<void> {
-  if (cursor === 0) return;
-  await database.write(async ({ db }) => {
-    const { numUpdatedRows } = await db
-      .updateTable("agents")
-      .set({ feed_taken: cursor })
-      .where("agent_id", "=", agentId)
-      .where("feed_taken", "<", cursor)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) return;
-    await db.deleteFrom("feed_items").where("agent_id", "=", agentId).where("seq", "<=", cursor).execute();
-  });
+  return row && seq <= row.feed_seq ? { cursor: seq, taken: row.feed_taken } : start;
 }
 
 async function waitForItems(
