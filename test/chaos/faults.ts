@@ -17,6 +17,7 @@ import { diskFull as fillDisk } from "./disk-full.ts";
 import { memoryCap } from "./memory-cap.ts";
 import { readOnly } from "./read-only.ts";
 import { suspend } from "./suspend.ts";
+import { hubFaults } from "./hub-faults.ts";
 
 const killAgent: Fault = {
   says: "SIGKILL of the agent at random moments under MQTT and HTTP load",
@@ -164,6 +165,16 @@ const failDisk: Fault = {
   run: readOnly,
 };
 
+const breakHub: Fault = {
+  says: "agent and hub killed, the network between them lossy, the database restarted: every case and answer arrives once",
+  round: "death of the agent and of the hub, on SQLite and on PostgreSQL",
+  rounds: 20,
+  run: async (options) => {
+    const half = { ...options, rounds: Math.ceil(options.rounds / 2) };
+    return together([await hubFaults({ ...half, store: "sqlite" }), await hubFaults({ ...half, store: "postgres" })]);
+  },
+};
+
 /** By name, as `npm run chaos -- <name>` knows them. */
 export const faults: Readonly<Record<string, Fault>> = {
   "kill-agent": killAgent,
@@ -184,4 +195,5 @@ export const faults: Readonly<Record<string, Fault>> = {
   suspend: sleepForHours,
   "config-under-load": changeConfig,
   "model-swap-under-load": swapModel,
+  "hub-faults": breakHub,
 };

@@ -1,0 +1,18 @@
+import { describe, expect, it } from "vitest";
+import { hubFaults } from "../chaos/hub-faults.ts";
+import { seededRandom } from "../support/requests.ts";
+
+/** The short form of `npm run chaos -- hub-faults`; docs/chaos.md has the results of the long one. */
+describe("every case reaches the hub and every answer the device, once", () => {
+  it.each(["sqlite", "postgres"] as const)(
+    "when agent and hub die on %s and the network loses, doubles and cuts",
+    async (store) => {
+      const source = seededRandom(Number(process.env["CHAOS_SEED"] ?? 1));
+      const report = await hubFaults({
+        ...{ rounds: 1, seed: 1, random: () => source.uniform(), say: () => undefined, store },
+      });
+      expect(report).toMatchObject({ lost: 0, doubled: 0, chain: { intact: true }, violations: [] });
+    },
+    300_000,
+  );
+});
