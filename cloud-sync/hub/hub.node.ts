@@ -27,8 +27,10 @@ import { heartbeatRoutes } from "./fleet/heartbeats.ts";
 import { openHubKey } from "./hub-key.node.ts";
 import { ingestRoutes } from "./ingest/ingest.ts";
 import { createHubMetrics } from "./metrics.node.ts";
+import { type DomainRule } from "./people/identities.ts";
+import { createOidcClient, type OidcClientOptions } from "./people/oidc-client.node.ts";
 import { createPasswords, type PasswordCost } from "./people/password.node.ts";
-import { createFirstAdmin, createPeople } from "./people/people.ts";
+import { createFirstAdmin, createPeople, type PeopleOptions } from "./people/people.ts";
 import { openOperations } from "./operations.node.ts";
 import { hubPageRoutes } from "./page-assets.node.ts";
 import { createReviewRoom } from "./review/review-room.ts";
@@ -53,6 +55,8 @@ export interface HubOptions {
   readonly ownHosts?: readonly string[];
   /** Addresses or networks (`10.0.0.0/8`) of the proxies before this hub: their X-Forwarded-For is believed. */
   readonly proxies?: readonly string[];
+  /** An OpenID Connect provider that people may sign in with; it needs `publicUrl`, where the browser comes back to. */
+  readonly oidc?: HubOidcOptions;
   /** Work of one look at a password; the default is what is advised, and tests have many people to sign in. */
   readonly passwordCost?: PasswordCost;
   /** Addresses and networks that webhooks may reach although they are private: `10.1.2.3`, `10.1.0.0/16`. */
@@ -62,6 +66,13 @@ export interface HubOptions {
   readonly logger: Logger;
   /** Told once, at the first start: the token with which an admin begins, and where the account `admin` is taken up. */
   readonly onAdminToken?: (token: string, invitationPath: string | null) => void;
+}
+
+export interface HubOidcOptions extends Omit<OidcClientOptions, "redirectUri"> {
+  /** What the page calls it. */
+  readonly name: string;
+  /** Whose accounts are made by themselves; everybody else waits for an admin. */
+  readonly rule?: DomainRule;
 }
 
 export interface RunningHub {
@@ -105,6 +116,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       passwords: createPasswords(options.passwordCost),
       publicUrl: publicOrigin,
       addressOf,
+      oidc: options.oidc === undefined ? null : await openOidc(options.oidc, publicOrigin),
     });
     const metrics = createHubMetrics();
     undo.push(() => metrics.close());
@@ -190,6 +202,18 @@ async function openPages({ pagesDir, logger }: HubOptions): Promise<readonly Rou
 async function greetAdmin(parts: HubParts, { onAdminToken }: HubOptions): Promise<void> {
   const first = onAdminToken ? await createFirstAdmin(parts) : null;
   if (first) onAdminToken?.(first.token, first.invitationPath);
+}
+
+/** Errors: HP_USAGE, HP_RUNTIME_MISSING. */
+async function openOidc(
+  { name, rule, ...client }: HubOidcOptions,
+  publicOrigin: string | null,
+): Promise<PeopleOptions["oidc"]> {
+  if (publicOrigin === null) {
+    throw new HoldpointError("HP_USAGE", "a sign-in provider needs --public-url, where browsers come back to");
+  }
+  const provider = await createOidcClient({ ...client, redirectUri: `${publicOrigin}/v1/oidc/callback` });
+  return { name, rule: rule ?? null, provider };
 }
 
 /** Errors: HP_USAGE. */

@@ -1,2 +1,2 @@
 /** `holdpoint/hub`: the hub, for programs that run it themselves instead of the command. */
-export { startHub, type HubOptions, type RunningHub } from "./hub.node.ts";
+export { startHub, type HubOidcOptions, type HubOptions, type RunningHub } from "./hub.node.ts";

@@ -15,6 +15,11 @@ interface HubFlags extends HubPlace {
   readonly publicUrl?: string;
   readonly ownHost: readonly string[];
   readonly proxy: readonly string[];
+  readonly oidcIssuer?: string;
+  readonly oidcClient?: string;
+  readonly oidcName: string;
+  readonly oidcDomain?: string;
+  readonly oidcRole: readonly string[];
   readonly log: LogLevel;
   readonly json?: boolean;
 }
@@ -30,6 +35,14 @@ export function hubCommand(): Command {
     .option("--public-url <url>", "where people and agents reach this hub: https://hub.example")
     .option("--own-host <name>", "another name that the hub is called by (may be repeated)", gathered, [])
     .option("--proxy <address>", "address or network of a proxy before the hub (may be repeated)", gathered, [])
+    .option("--oidc-issuer <url>", "OpenID Connect provider to sign in with; its secret in HOLDPOINT_HUB_OIDC_SECRET")
+    .option("--oidc-client <id>", "id of this hub with the provider")
+    .option("--oidc-name <name>", "what the page calls the provider", "single sign-on")
+    .option(
+      "--oidc-domain <domain>",
+      "whoever has a verified address of it gets an account; the rest waits for an admin",
+    )
+    .option("--oidc-role <role>", "role of those accounts (may be repeated); reviewer unless told", gathered, [])
     .option("--json", "print one line for machines when the hub listens")
     .addOption(logLevelOption());
   for (const option of hubDatabaseOptions()) command.addOption(option);
@@ -53,12 +66,25 @@ function hubOptions(flags: HubFlags): HubOptions {
     dataDir: flags.data,
     ...(flags.database === undefined ? {} : { database: flags.database }),
     ...(flags.publicUrl === undefined ? {} : { publicUrl: flags.publicUrl }),
+    ...oidcOptions(flags),
     host: flags.host,
     port: flags.port,
     ownHosts: flags.ownHost,
     proxies: flags.proxy,
     logger: createLogger(flags.log, "hub"),
   };
+}
+
+/** The secret comes by the environment: a command line is seen by everybody on the machine. Errors: HP_USAGE. */
+function oidcOptions(flags: HubFlags): Pick<HubOptions, "oidc"> {
+  const { oidcIssuer: issuer, oidcClient: clientId, oidcName: name, oidcDomain: domain } = flags;
+  if (issuer === undefined) return {};
+  const clientSecret = process.env["HOLDPOINT_HUB_OIDC_SECRET"];
+  if (clientId === undefined || clientSecret === undefined) {
+    throw new HoldpointError("HP_USAGE", "--oidc-issuer needs --oidc-client and HOLDPOINT_HUB_OIDC_SECRET");
+  }
+  const rule = domain === undefined ? {} : { rule: { domain, roles: rolesOf(flags.oidcRole) } };
+  return { oidc: { issuer, clientId, clientSecret, name, ...rule } };
 }
 
 function announce(
@@ -136,18 +162,23 @@ function newPerson(login: string, flags: PersonFlags): NewPerson {
   const checkedName = personNameSchema.safeParse(flags.name ?? login);
   if (!checkedLogin.success) throw new HoldpointError("HP_USAGE", `"${login}" cannot be a login`);
   if (!checkedName.success) throw new HoldpointError("HP_USAGE", `"${flags.name ?? login}" cannot be a name`);
-  const given = flags.role.length === 0 ? ["reviewer"] : flags.role;
-  const unknown = given.find((role) => !roles.includes(role as Role));
-  if (unknown !== undefined) {
-    throw new HoldpointError("HP_USAGE", `there is no role "${unknown}"`, { hint: `Roles: ${roles.join(", ")}.` });
-  }
   const badName = [...flags.store, ...flags.task].find((name) => !namePattern.test(name));
   if (badName !== undefined) throw new HoldpointError("HP_USAGE", `"${badName}" is not a name`);
   const scope = (names: readonly string[]): readonly string[] | null => (names.length === 0 ? null : names);
   return {
-    ...{ login: checkedLogin.data, name: checkedName.data, roles: given as Role[] },
+    ...{ login: checkedLogin.data, name: checkedName.data, roles: rolesOf(flags.role) },
     ...{ stores: scope(flags.store), tasks: scope(flags.task) },
   };
+}
+
+/** Errors: HP_USAGE. */
+function rolesOf(names: readonly string[]): readonly Role[] {
+  const given = names.length === 0 ? ["reviewer"] : names;
+  const unknown = given.find((role) => !roles.includes(role as Role));
+  if (unknown !== undefined) {
+    throw new HoldpointError("HP_USAGE", `there is no role "${unknown}"`, { hint: `Roles: ${roles.join(", ")}.` });
+  }
+  return given as Role[];
 }
 
 function gathered(value: string, before: readonly string[]): readonly string[] {

@@ -37,7 +37,7 @@ export interface HubRoute {
   handle(call: HubCall): Promise<unknown>;
 }
 
-export interface HubCall {
+interface HubCall {
   /** Null on public routes that nobody is signed in to. */
   readonly caller: PersonCaller | AgentCaller | null;
   readonly params: Readonly<Record<string, string>>;

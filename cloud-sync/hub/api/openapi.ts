@@ -23,7 +23,7 @@ export interface OpenApiOperation {
   readonly responses: Readonly<Record<string, unknown>>;
 }
 
-export interface OpenApiParameter {
+interface OpenApiParameter {
   readonly name: string;
   readonly in: "path" | "query" | "header";
   readonly required: boolean;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /** Lists come in pages: `{ items, cursor }`. The cursor of a page asks for the next one; null says that it was the last. */
-export const pageItemsMax = 200;
+const pageItemsMax = 200;
 const pageItemsDefault = 50;
 
 const pageShape = {

@@ -3,7 +3,10 @@ import { type Doors } from "../api/gateway.ts";
 import { type HubParts, type HubRoom } from "../room.ts";
 import { addPerson } from "./accounts.ts";
 import { createApiToken } from "./api-tokens.ts";
+import { type DomainRule } from "./identities.ts";
 import { invite } from "./invitations.ts";
+import { type OidcProvider } from "./oidc-provider.ts";
+import { oidcRoutes } from "./oidc-routes.ts";
 import { type Passwords } from "./passwords.ts";
 import { peopleRoutes } from "./people-routes.ts";
 import { createPersonDoor } from "./person-door.ts";
@@ -18,17 +21,24 @@ export interface PeopleOptions {
   /** Address under which people reach this hub, without a path; with `https:` the cookies are Secure. */
   readonly publicUrl: string | null;
   readonly addressOf: (exchange: Exchange) => string;
+  /** Where people may sign in beside their password. `name` is what the page calls it. */
+  readonly oidc: { readonly name: string; readonly provider: OidcProvider; readonly rule: DomainRule | null } | null;
 }
 
 /** The room of people: accounts, sessions, tokens of programs, and the door that tells who calls. */
 export function createPeople(options: PeopleOptions): HubRoom & { readonly person: Doors["person"] } {
-  const { parts, passwords, publicUrl, addressOf } = options;
+  const { parts, passwords, publicUrl, addressOf, oidc } = options;
   const cookies = hubCookies(publicUrl?.startsWith("https:") ?? false);
   const limits = createSignInLimits(parts.clock);
-  const session = { ...parts, passwords, limits, cookies, addressOf, oidcName: null };
+  const session = { ...parts, passwords, limits, cookies, addressOf, oidcName: oidc?.name ?? null };
   return {
     person: createPersonDoor(parts, cookies),
-    routes: [...sessionRoutes(session), ...peopleRoutes({ ...parts, publicUrl }), ...tokenRoutes(parts)],
+    routes: [
+      ...sessionRoutes(session),
+      ...peopleRoutes({ ...parts, publicUrl }),
+      ...tokenRoutes(parts),
+      ...(oidc ? oidcRoutes({ ...session, ...oidc }) : []),
+    ],
   };
 }
 

@@ -12,7 +12,7 @@ export interface Cookies {
   flow: Cookie;
 }
 
-export interface Cookie {
+interface Cookie {
   read(exchange: Exchange): string | null;
   /** The header that sets it; an empty value takes it away. */
   set(value: string, maxAgeMs: number): string;
