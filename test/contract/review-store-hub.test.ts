@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { createHubReviewStore } from "../../cloud-sync/hub/review/hub-review-store.ts";
 import { type HubDatabase } from "../../cloud-sync/hub/database/database.ts";
 import { HoldpointError } from "../../protocol/index.ts";
-import { fakeClock } from "../../testing/index.ts";
+import { fakeClock, type FakeClock } from "../../testing/index.ts";
 import {
   feedReviews,
   newsHeard,
@@ -41,11 +41,29 @@ function failing(fail: { count: number }): (database: HubDatabase) => HubDatabas
   });
 }
 
-async function openHarness(url: string | undefined, places: ReviewPlace[]): Promise<ReviewStoreHarness> {
-  const clock = fakeClock();
+/** One database for all tests of a kind; each test has its own time and finds the tables empty. */
+interface Shared {
+  readonly place: ReviewPlace;
+  clock: FakeClock;
+  readonly fail: { count: number };
+}
+
+async function openShared(url?: string): Promise<Shared> {
   const fail = { count: 0 };
+  const shared = { clock: fakeClock(), fail };
+  const clock = {
+    wallMs: () => shared.clock.wallMs(),
+    monotonicMs: () => shared.clock.monotonicMs(),
+    after: (delayMs: number, task: () => void) => shared.clock.after(delayMs, task),
+  };
   const place = await openReviewPlace({ url, clock, policy, wrap: failing(fail) });
-  places.push(place);
+  return Object.assign(shared, { place });
+}
+
+async function openHarness(shared: Shared): Promise<ReviewStoreHarness> {
+  const clock = fakeClock();
+  shared.clock = clock;
+  const { place, fail } = shared;
   const { database, parts, listener, vault } = place;
   // Each test has the database to itself.
   await database.write(async ({ db }) => {
@@ -122,24 +140,21 @@ async function openHarness(url: string | undefined, places: ReviewPlace[]): Prom
 }
 
 describe("SQLite", () => {
-  const places: ReviewPlace[] = [];
-  afterAll(async () => {
-    for (const place of places) await place.close();
-  });
-  reviewStoreContract("the hub's queue", () => openHarness(undefined, places));
+  let shared: Shared | null = null;
+  afterAll(() => shared?.place.close());
+  reviewStoreContract("the hub's queue", async () => openHarness((shared ??= await openShared())));
 });
 
 describe("PostgreSQL", () => {
-  const places: ReviewPlace[] = [];
+  let shared: Shared;
   let server: TestPostgres;
-  let url = "";
   beforeAll(async () => {
     server = await startPostgres();
-    url = await server.createDatabase();
+    shared = await openShared(await server.createDatabase());
   });
   afterAll(async () => {
-    for (const place of places) await place.close();
+    await shared.place.close();
     await server.close();
   });
-  reviewStoreContract("the hub's queue", () => openHarness(url, places));
+  reviewStoreContract("the hub's queue", () => openHarness(shared));
 });

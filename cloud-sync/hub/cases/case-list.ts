@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { z } from "zod";
-import { HoldpointError } from "../../../protocol/index.ts";
+import { HoldpointError, type ReviewCase } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { pageQuery } from "../api/pages.ts";
 import { type HubDatabase } from "../database/database.ts";
@@ -21,7 +21,7 @@ export const caseQuerySchema = pageQuery({
   verdict: z.enum(["accept", "escalate"]).optional(),
   /** Received at or after; wall-clock milliseconds of the hub. */
   since: z.coerce.number().int().min(0).optional(),
-  /** Part of an id, a device, a label or a text of the context: plain characters, upper and lower case alike. */
+  /** Part of an id, a device, a label, a fact or a text of the context: plain characters, A like a. */
   search: z.string().trim().min(1).max(100).optional(),
 });
 export type CaseQuery = z.output<typeof caseQuerySchema>;
@@ -68,8 +68,9 @@ export async function listCases(database: HubDatabase, caller: PersonCaller, que
   const last = window.at(-1)?.case_id;
   if (last === undefined) return { items: [], cursor: null };
   const rows = await database.read((db) => itemsBetween(db, caller, query, last));
-  const items = rows.slice(0, query.limit).map(itemOf);
-  if (rows.length > query.limit) return { items, cursor: items.at(-1)?.id ?? null };
+  const page = rows.slice(0, query.limit);
+  const items = page.filter((row) => isFound(row, query.search)).map(itemOf);
+  if (rows.length > query.limit) return { items, cursor: page.at(-1)?.case_id ?? null };
   return { items, cursor: window.length === scannedMax ? last : null };
 }
 
@@ -80,7 +81,7 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
     .selectFrom("cases as c")
     .leftJoin("review_cases as r", "r.case_id", "c.case_id")
     .select(["c.case_id", "c.store", "c.task", "c.device", "c.decision_id", "c.kind", "c.state", "c.first_decision"])
-    .select(["c.received_ms", "c.due_ms", "c.final_ms", "c.picture_state"])
+    .select(["c.view", "c.received_ms", "c.due_ms", "c.final_ms", "c.picture_state"])
     .select(["r.model_label", "r.final_label", "r.final_by", "r.adjudicated_label", "r.adjudicated_source"])
     .select("r.has_conflict")
     .where("c.case_id", ">=", last)
@@ -97,19 +98,36 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
     rows = rows.where("c.kind", "=", query.verdict === "accept" ? "audit" : "escalation");
   if (query.since !== undefined) rows = rows.where("c.received_ms", ">=", query.since);
   if (query.search !== undefined) {
-    const pattern = `%${query.search.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
-    const has = (column: string) => sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
-    rows = rows.where((where) =>
-      where.or([
-        ...["c.case_id", "c.decision_id", "c.device", "c.view"].map(has),
-        ...["r.final_label", "r.adjudicated_label"].map(has),
-      ]),
-    );
+    const like = (column: string, text: string) => {
+      const pattern = `%${text.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
+      return sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
+    };
+    const { search } = query;
+    const plain = ["c.case_id", "c.decision_id", "c.device", "r.final_label", "r.adjudicated_label"];
+    // In JSON as JSON writes it; what only its names have is taken out again below.
+    const inView = like("c.view", JSON.stringify(search).slice(1, -1));
+    rows = rows.where((where) => where.or([...plain.map((column) => like(column, search)), inView]));
   }
   return rows.execute();
 }
 
 type Row = Awaited<ReturnType<typeof itemsBetween>>[number];
+
+function isFound(row: Row, search: string | undefined): boolean {
+  if (search === undefined) return true;
+  const { context = {}, suggestions = [], facts = [] } = JSON.parse(row.view) as Partial<ReviewCase>;
+  const texts = [row.case_id, row.decision_id, row.device, row.final_label, row.adjudicated_label];
+  const shown = [
+    ...Object.values(context),
+    ...suggestions.map(({ label }) => label),
+    ...facts.map(({ value }) => value),
+  ];
+  return [...texts, ...shown].some((text) =>
+    String(text ?? "")
+      .toLowerCase()
+      .includes(search.toLowerCase()),
+  );
+}
 
 function itemOf(row: Row): CaseItem {
   const first = row.first_decision === null ? null : (JSON.parse(row.first_decision) as FirstDecision);

@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startHub, type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
+import { silentLogger, type ReviewCase } from "../../protocol/index.ts";
+import { callHub, enrolAgent, type TestAgent, type TestAnswer } from "../support/hub-agent.ts";
+import { escalation, heldDecision } from "../support/hub-items.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+function reviewCalls(start: () => Promise<{ readonly hub: RunningHub; readonly token: string }>): void {
+  let hub: RunningHub;
+  let admin = "";
+  let agent: TestAgent;
+  const tokens: Record<string, string> = {};
+  const jpeg = new Uint8Array([255, 216, 255, 224, 1, 2, 3]);
+  let seq = 0;
+
+  beforeAll(async () => {
+    ({ hub, token: admin } = await start());
+    agent = await enrolAgent(hub.url, admin, "store_1");
+    for (const [name, roles, stores] of [
+      ["anna", ["reviewer"], ["store_1"]],
+      ["lena", ["lead"], null],
+      ["far", ["lead"], ["store_9"]],
+    ] as const) {
+      const made = await callHub(hub.url, admin, "POST", "/v1/tokens", { name, roles, stores });
+      tokens[name] = String(made.json["token"]);
+    }
+  });
+  afterAll(() => hub.close());
+
+  const call = (who: string, method: string, path: string, body?: unknown): Promise<TestAnswer> =>
+    callHub(hub.url, tokens[who] ?? admin, method, path, body);
+  const hold = async (): Promise<string> => {
+    seq += 1;
+    const item = escalation(seq, heldDecision(), jpeg);
+    const pictures = [{ id: item.id, sha256: item.brief?.picture?.sha256, data: jpeg }];
+    const body = { v: 1, epoch: "e1", from: seq, items: [item], lastSeq: seq, pictures };
+    expect(await agent.call("POST", "/v1/ingest", body, { msgpack: true })).toMatchObject({ status: 200 });
+    return item.id;
+  };
+  const next = async (who: string): Promise<ReviewCase | undefined> => {
+    const answer = await call(who, "POST", "/v1/review/next", { store: "store_1" });
+    expect(answer.status).toBe(200);
+    return (answer.json["cases"] as ReviewCase[])[0];
+  };
+  const submit = (who: string, held: ReviewCase | undefined, reviewId: string) =>
+    call(who, "POST", `/v1/review/cases/${held?.id}/submit`, {
+      ...{ answer: { kind: "label", label: "Royal-Gala" }, generation: held?.lease?.generation, reviewId, tookMs: 900 },
+    });
+  const picture = (who: string, path: string) =>
+    fetch(`${hub.url}${path}`, { headers: { authorization: `Bearer ${tokens[who]}` } });
+
+  test("a held case goes to a reviewer with its picture, is answered, taken back and answered again", async () => {
+    await hold();
+    const held = await next("anna");
+    expect(held).toMatchObject({ task: "product_identification", store: "store_1", lease: { reviewer: "anna" } });
+    const shown = await picture("anna", held?.pictureUrl ?? "");
+    expect(shown.headers.get("content-type")).toBe("image/jpeg");
+    expect(new Uint8Array(await shown.arrayBuffer())).toEqual(jpeg);
+    // Who does not hold the case sees nothing of it, a lead neither.
+    expect((await picture("lena", held?.pictureUrl ?? "")).status).toBe(409);
+    expect((await picture("far", held?.pictureUrl ?? "")).status).toBe(404);
+    expect(await submit("anna", held, "r1")).toMatchObject({ status: 200, json: { reviewId: "r1" } });
+    const undone = await call("anna", "POST", `/v1/review/cases/${held?.id}/undo`, { reviewId: "r1" });
+    expect(undone.status).toBe(200);
+    const [again] = undone.json["cases"] as ReviewCase[];
+    expect(await submit("anna", held, "r2")).toMatchObject({ status: 409, json: { code: "HP_LEASE_LOST" } });
+    expect(await submit("anna", again, "r2")).toMatchObject({ status: 200 });
+  });
+
+  test("a reviewer hands a case to a lead, who gets it and has look-alikes beside it", async () => {
+    await hold();
+    const held = await next("anna");
+    const escalate = { generation: held?.lease?.generation };
+    expect(await call("anna", "POST", `/v1/review/cases/${held?.id}/escalate`, escalate)).toMatchObject({
+      status: 200,
+    });
+    expect(await next("far")).toBeUndefined();
+    const given = await next("lena");
+    expect(given?.id).not.toBe(held?.id);
+    const alike = await call("lena", "GET", `/v1/review/cases/${given?.id}/look-alikes`);
+    expect(alike).toMatchObject({ status: 200, json: { lookAlikes: [{ label: "Royal-Gala" }] } });
+    expect(await call("anna", "GET", `/v1/review/cases/${given?.id}/look-alikes`)).toMatchObject({ status: 404 });
+  });
+
+  test("cases are a list and a story for whoever may read them, within their stores", async () => {
+    const decisionId = await hold();
+    expect(await call("anna", "GET", "/v1/cases")).toMatchObject({ status: 403 });
+    const found = await call("lena", "GET", `/v1/cases?search=${decisionId.slice(4, 30)}&verdict=escalate`);
+    const [item] = found.json["items"] as { id: string }[];
+    expect(found.json["items"]).toMatchObject([
+      { decisionId, state: "open", modelLabel: "Royal-Gala", picture: "kept" },
+    ]);
+    const story = await call("lena", "GET", `/v1/cases/${item?.id}`);
+    expect(story.json).toMatchObject({ decisionId, events: [{ kind: "opened" }], answers: [] });
+    expect((await picture("lena", `/v1/cases/${item?.id}/picture`)).status).toBe(200);
+    expect(await call("far", "GET", `/v1/cases/${item?.id}`)).toMatchObject({ status: 404 });
+    expect((await picture("far", `/v1/cases/${item?.id}/picture`)).status).toBe(404);
+    expect((await call("far", "GET", "/v1/cases")).json).toEqual({ items: [], cursor: null });
+  });
+
+  test("a list is read page by page without a gap, and a search text is text and never a pattern", async () => {
+    await hold();
+    const seen: string[] = [];
+    let cursor = "";
+    for (let page = 0; page < 20; page += 1) {
+      const { json } = await call("lena", "GET", `/v1/cases?limit=1${cursor === "" ? "" : `&cursor=${cursor}`}`);
+      seen.push(...(json["items"] as { id: string }[]).map(({ id }) => id));
+      if (typeof json["cursor"] !== "string") break;
+      cursor = json["cursor"];
+    }
+    expect(seen).toHaveLength(seq);
+    expect(seen).toEqual([...seen].sort().reverse());
+    for (const hostile of ["%", "_", "(a+)+$", "'; drop table cases; --", "\\"]) {
+      const answer = await call("lena", "GET", `/v1/cases?search=${encodeURIComponent(hostile)}`);
+      expect(answer).toMatchObject({ status: 200, json: { items: [] } });
+    }
+    expect(await call("lena", "GET", "/v1/cases?cursor=nonsense")).toMatchObject({ status: 400 });
+  });
+
+  test("the board, the rules and the figures are for those who may see them", async () => {
+    await hold();
+    const board = await call("lena", "GET", "/v1/reviews/queue?limit=200");
+    const states = (board.json["items"] as { state: string; role: string }[]).map(({ state }) => state);
+    expect(states).toContain("waiting");
+    const rules = { reviewersNeeded: 2, adjudication: true, goldShare: 0, secondOpinionShare: 0, skill: null };
+    expect(await call("lena", "PUT", "/v1/reviews/rules/product_identification", rules)).toMatchObject({ status: 403 });
+    const changed = await call("admin", "PUT", "/v1/reviews/rules/product_identification", rules);
+    expect(changed).toMatchObject({ status: 200, json: { rules } });
+    await hold();
+    const after = await call("lena", "GET", "/v1/reviews/queue?state=waiting&limit=200");
+    expect((after.json["items"] as { role: string }[]).map(({ role }) => role)).toContain("second");
+    expect(await call("anna", "GET", "/v1/reviews/stats")).toMatchObject({ status: 403 });
+    expect(await call("lena", "GET", "/v1/reviews/stats")).toMatchObject({ status: 200 });
+    expect(await call("lena", "GET", "/v1/reviews/labels")).toMatchObject({ status: 200, json: { items: [] } });
+    expect(await call("anna", "GET", "/v1/review/session")).toMatchObject({
+      json: { store: "store_1", undoWindowMs: 10_000 },
+    });
+  });
+
+  test("a lead takes a case away from who holds it, and the reviewer's answer is refused", async () => {
+    const held = await next("anna");
+    expect(await call("far", "POST", `/v1/reviews/queue/${held?.id}/release`)).toMatchObject({ status: 404 });
+    expect(await call("lena", "POST", `/v1/reviews/queue/${held?.id}/release`)).toMatchObject({
+      json: { released: true },
+    });
+    expect(await submit("anna", held, "r9")).toMatchObject({ status: 409, json: { code: "HP_LEASE_LOST" } });
+  });
+
+  test("the stream begins with the queue as this reviewer may work on it", async () => {
+    const gone = new AbortController();
+    const headers = { authorization: `Bearer ${tokens["far"]}` };
+    const stream = await fetch(`${hub.url}/v1/review/stream`, { headers, signal: gone.signal });
+    expect(stream.headers.get("content-type")).toBe("text/event-stream");
+    const first = await stream.body?.getReader().read();
+    expect(new TextDecoder().decode(first?.value as Uint8Array)).toMatch(/event: queue\ndata: .*"waiting":0/);
+    gone.abort();
+  });
+}
+
+async function begin(where: { readonly dataDir: string; readonly database?: string }) {
+  let token = "";
+  const logger = silentLogger;
+  const hub = await startHub({ ...where, host: "127.0.0.1", port: 0, logger, onAdminToken: (made) => (token = made) });
+  return { hub, token };
+}
+
+describe("review over HTTP at a hub on SQLite", () => {
+  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  reviewCalls(() => begin({ dataDir: dir }));
+});
+
+describe("review over HTTP at a hub on PostgreSQL", () => {
+  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
+  let server: TestPostgres;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(async () => {
+    await server.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  reviewCalls(async () => begin({ dataDir: dir, database: await server.createDatabase() }));
+});
