@@ -37,7 +37,7 @@ export interface ReviewAction {
   handle(reviewer: Reviewer, call: ReviewCall): Promise<Response>;
 }
 
-export interface ReviewCall {
+interface ReviewCall {
   readonly params: Readonly<Record<string, string>>;
   /** As the action's schema has it. */
   readonly body: unknown;

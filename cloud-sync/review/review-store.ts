@@ -45,7 +45,7 @@ export interface Reviewer {
   readonly scope?: ReviewerScope;
 }
 
-export interface ReviewerScope {
+interface ReviewerScope {
   /** The person behind the session: two windows of one person never get two answers of one case. */
   readonly person: string;
   /** Null: every one. */

@@ -51,7 +51,7 @@ export interface StoreReview {
   readonly atMs: number;
 }
 
-export interface CaseOutcome {
+interface CaseOutcome {
   readonly caseId: string;
   /** What it really was; null where the world only says that something was wrong. */
   readonly label: string | null;

@@ -192,7 +192,7 @@ function labelsOf(votes: readonly Vote[]): readonly string[] {
   return votes.flatMap(({ answer }) => (answer.kind === "label" ? [answer.label] : []));
 }
 
-export function isSame(a: ReviewAnswer, b: ReviewAnswer): boolean {
+function isSame(a: ReviewAnswer, b: ReviewAnswer): boolean {
   return a.kind === "label" ? b.kind === "label" && a.label === b.label : a.kind === b.kind;
 }
 

@@ -16,7 +16,7 @@ export interface ReviewTraits {
 }
 
 type StatsRow = ReviewTables["review_stats"];
-export type Counts = Partial<Omit<StatsRow, "person_id" | "task" | "reviewer_name">>;
+type Counts = Partial<Omit<StatsRow, "person_id" | "task" | "reviewer_name">>;
 
 /** Keeps an answer that was given at the hub. Returns its row's id. */
 export async function keepReview(

@@ -12,7 +12,7 @@ export interface ReviewParts extends HubParts {
   readonly onDecided: (trx: HubTransaction, decided: DecidedCase) => Promise<void>;
 }
 
-export interface DecidedCase {
+interface DecidedCase {
   readonly caseId: string;
   readonly store: string;
   readonly task: string;

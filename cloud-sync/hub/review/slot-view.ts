@@ -35,7 +35,7 @@ interface CaseFields {
 type BriefView = Omit<ReviewCase, "lease" | "pictureUrl" | "dueAtMs">;
 
 /** Pure: the case as its brief describes it, less what this reviewer must not know, plus what a lead must. */
-export function slotView(slot: SlotRow, held: CaseFields): ReviewCase {
+function slotView(slot: SlotRow, held: CaseFields): ReviewCase {
   const view = JSON.parse(held.view) as BriefView;
   const hasPicture = held.picture_state === "kept" || held.picture_state === "wanted";
   const shown: ReviewCase = {
