@@ -80,6 +80,8 @@ function watchDirectories({ paths, logger }: FilesWatchOptions, lookSoon: () => 
       });
       return [watcher];
     } catch (cause) {
+      // A layer that is not there yet (the hub's, before its first config) is looked for, and nothing is wrong.
+      if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
       logger.warn("config_watch_unavailable", { directory, cause, instead: `a look every ${pollMs} ms` });
       return [];
     }
