@@ -13,7 +13,8 @@ import { startAgent, type RunningAgent } from "../agent.node.ts";
 import { openJournal } from "../journal/journal.node.ts";
 import { addDevice } from "../devices/directory.node.ts";
 import { DemoFleet, demoPlaces, type DemoDevice } from "./demo/devices.node.ts";
-import { drawnPictures, realPictures } from "./demo/pictures.node.ts";
+import { startDemoHub, type DemoHub } from "./demo/hub.node.ts";
+import { drawnPictures, realPictures, type DemoPicture } from "./demo/pictures.node.ts";
 import { Tally, type DemoSummary } from "./demo/tally.ts";
 import { durationMs, logLevelOption, port, type LogLevel } from "./options.node.ts";
 import { printJson, printLine, printNote } from "./output.node.ts";
@@ -28,24 +29,27 @@ interface DemoFlags {
   readonly mqttPort?: number;
   readonly httpPort?: number;
   readonly reviewPort?: number;
+  readonly hubPort?: number;
   readonly log: LogLevel;
 }
 
 const storeId = "store_demo";
+const agentName = "demo";
 /** After the last picture: time for the answers that are under way. */
 const graceMs = 10_000;
 
-/** `holdpoint demo`: an agent, three simulated devices and the review page, with nothing to install or configure. */
+/** `holdpoint demo`: three simulated devices, an agent and a hub, with nothing to install or configure. */
 export function demoCommand(): Command {
   return new Command("demo")
-    .description("An agent, two cameras, a till and the review page, on drawn or on real pictures.")
+    .description("Two cameras, a till, their agent and a hub with its review page, on drawn or on real pictures.")
     .option("--duration <time>", "end by itself after this long, for instance 20s", durationMs)
     .option("--images <path>", "folder or tar file of pictures, <label>/<file>.jpg; drawn ones without it")
     .option("--rate <n>", "pictures a second of each device", rate, 4)
     .option("--data <dir>", "data directory of the demo; emptied at the start", join(".holdpoint", "demo"))
     .option("--mqtt-port <port>", "MQTT port (1883, or a free one if it is taken)", port)
     .option("--http-port <port>", "HTTP port (8787, or a free one if it is taken)", port)
-    .option("--review-port <port>", "port of the review page (8788, or a free one if it is taken)", port)
+    .option("--review-port <port>", "port of the store's own review page (8788, or a free one if it is taken)", port)
+    .option("--hub-port <port>", "port of the hub (8790, or a free one if it is taken)", port)
     .option("--json", "the summary for machines, nothing else on stdout")
     .addOption(logLevelOption("warn"))
     .action(async (flags: DemoFlags) => {
@@ -60,14 +64,36 @@ async function runDemo(asked: DemoFlags): Promise<DemoSummary> {
   const flags = { ...asked, data: await freeDirectory(asked.data) };
   const { source, pictures } = flags.images === undefined ? await drawnPictures() : await realPictures(flags.images);
   const devices = await prepare(flags.data, source === "drawn" ? drawnGate : realGate);
-  const agent = await startDemoAgent(flags);
+  const logger = createLogger(flags.log, "demo");
+  const hub = await startDemoHub({
+    ...{ data: flags.data, store: storeId, agent: agentName, port: flags.hubPort, logger },
+  });
+  try {
+    return await runStore(flags, hub, { source, pictures, devices });
+  } finally {
+    await hub.close();
+  }
+}
+
+interface DemoStore {
+  readonly source: string;
+  readonly pictures: readonly DemoPicture[];
+  readonly devices: readonly DemoDevice[];
+}
+
+async function runStore(
+  flags: DemoFlags,
+  hub: DemoHub,
+  { source, pictures, devices }: DemoStore,
+): Promise<DemoSummary> {
+  const agent = await startDemoAgent(flags, hub);
   const tally = new Tally();
   const mqttPort = agent.broker?.port ?? 0;
-  await writeCredentials(mqttPort, agent, devices);
+  await writeCredentials(mqttPort, agent, hub, devices);
   const url = `mqtt://127.0.0.1:${mqttPort}`;
   const fleet = new DemoFleet({ url, store: agent.storeId, devices, pictures, perSecond: flags.rate, tally });
   try {
-    if (!flags.json) introduce(agent, source, pictures.length);
+    if (!flags.json) introduce(agent, hub, source, pictures.length);
     fleet.start();
     const ended = new AbortController();
     const live = flags.json ? Promise.resolve() : showLive(tally, agent, source, ended.signal);
@@ -174,7 +200,7 @@ function zooModel(name: string): string {
   throw new HoldpointError("HP_MODEL_NOT_FOUND", `the package has no model ${name}`);
 }
 
-async function startDemoAgent(flags: DemoFlags): Promise<RunningAgent> {
+async function startDemoAgent(flags: DemoFlags, hub: DemoHub): Promise<RunningAgent> {
   const start = (free: boolean): Promise<RunningAgent> => {
     const on = (asked: number | undefined, usual: number) => ({
       host: "127.0.0.1",
@@ -182,11 +208,12 @@ async function startDemoAgent(flags: DemoFlags): Promise<RunningAgent> {
     });
     return startAgent({
       dataDir: flags.data,
-      name: "demo",
+      name: agentName,
       configFiles: [{ layer: "store", path: join(flags.data, "store.yaml") }],
       mqtt: on(flags.mqttPort, 1883),
       http: on(flags.httpPort, 8787),
       review: on(flags.reviewPort, 8788),
+      hub: { url: hub.url, token: hub.enrolToken },
       models: {},
       logger: createLogger(flags.log, "demo"),
     });
@@ -200,12 +227,18 @@ async function startDemoAgent(flags: DemoFlags): Promise<RunningAgent> {
   }
 }
 
-async function writeCredentials(mqttPort: number, agent: RunningAgent, devices: readonly DemoDevice[]): Promise<void> {
+async function writeCredentials(
+  mqttPort: number,
+  agent: RunningAgent,
+  { url, login, password }: DemoHub,
+  devices: readonly DemoDevice[],
+): Promise<void> {
   const credentials = {
     store: agent.storeId,
     mqtt: { host: "127.0.0.1", port: mqttPort },
     http: agent.http?.url ?? null,
     review: agent.review?.url ?? null,
+    hub: { url, login, password },
     devices: devices.map(({ name, secret }) => ({ device: name, secret })),
   };
   await mkdir(".holdpoint", { recursive: true });
@@ -214,7 +247,7 @@ async function writeCredentials(mqttPort: number, agent: RunningAgent, devices: 
   });
 }
 
-function introduce(agent: RunningAgent, source: string, count: number): void {
+function introduce(agent: RunningAgent, hub: DemoHub, source: string, count: number): void {
   const pairing = agent.review?.pairing();
   printLine(
     `store ${agent.storeId}: two cameras and a till send ${count} ${source === "drawn" ? "drawn pictures (no real ones are at hand; --images PATH takes yours)" : `pictures from ${source}`}`,
@@ -222,8 +255,10 @@ function introduce(agent: RunningAgent, source: string, count: number): void {
   printLine(
     `agent  mqtt://127.0.0.1:${agent.broker?.port ?? 0}  ${agent.http?.url ?? ""}  (credentials in .holdpoint/demo-credentials.json)`,
   );
+  printLine(`hub    ${hub.url}   sign in as ${hub.login}, password ${hub.password}`);
+  printLine("       open it in a browser and answer with the digit keys: the answer reaches the device");
   if (pairing)
-    printLine(`review ${pairing.url}   PIN ${pairing.pin}   - open it in a browser and answer with the digit keys`);
+    printLine(`store  ${pairing.url}   PIN ${pairing.pin}   (its own review page, for when the hub is away)`);
   printLine("Ctrl+C ends it.");
 }
 
