@@ -33,6 +33,7 @@ import { createPasswords, type PasswordCost } from "./people/password.node.ts";
 import { createFirstAdmin, createPeople, type PeopleOptions } from "./people/people.ts";
 import { openOperations } from "./operations.node.ts";
 import { hubPageRoutes } from "./page-assets.node.ts";
+import { type ReviewPolicy } from "../review/review-machine.ts";
 import { createReviewRoom } from "./review/review-room.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
 import { tellingListener } from "./webhooks/case-events.ts";
@@ -61,6 +62,8 @@ export interface HubOptions {
   readonly passwordCost?: PasswordCost;
   /** Addresses and networks that webhooks may reach although they are private: `10.1.2.3`, `10.1.0.0/16`. */
   readonly allowedWebhookHosts?: readonly string[];
+  /** Leases and undo windows, where they are to be others than the hub's own. */
+  readonly reviewPolicy?: Partial<ReviewPolicy>;
   /** Where the built pages are; those of this package unless told. */
   readonly pagesDir?: string;
   readonly logger: Logger;
@@ -166,7 +169,8 @@ async function openRooms(
   undo.push(() => blobs.close());
   const vault = createPictureVault(parts.database, blobs, parts.clock);
   const key = await openHubKey(parts.database);
-  const review = createReviewRoom({ ...parts, vault });
+  const { reviewPolicy } = options;
+  const review = createReviewRoom({ ...parts, vault, ...(reviewPolicy ? { policy: reviewPolicy } : {}) });
   const listener = tellingListener(review.listener, parts.events);
   const publicUrl = options.publicUrl === undefined ? null : publicOriginOf(options.publicUrl);
   const isPublicKey = (text: string): boolean => signatureVerifier(text) !== null;

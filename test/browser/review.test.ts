@@ -3,6 +3,7 @@ import { type Browser, type BrowserContext, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type RunningReview } from "../../edge-agent/review/listener.node.ts";
 import { type Input } from "../../protocol/index.ts";
+import { axeFaults } from "./axe-faults.ts";
 import { createFakeSource, heldCase, pictureCase, type CaseTraits, type FakeSource } from "./review-cases.ts";
 import { buildReviewPage, hasChromium, openRoom, pair, seeCase, startChromium } from "./review-room.ts";
 
@@ -324,26 +325,6 @@ describe.skipIf(!hasChromium)("the review page in Chromium", () => {
     expect(await axeFaults(page)).toEqual([]);
   });
 });
-
-const wcag = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-
-/** Faults by axe-core; `rules` narrows the check, for states that differ in colour only. */
-async function axeFaults(page: Page, rules: readonly string[] | null = null): Promise<readonly string[]> {
-  await page.waitForTimeout(200); // Colours in the middle of an animation are nobody's colours.
-  return page.evaluate(
-    async ([tags, only]) => {
-      const runner = (globalThis as unknown as { axe: typeof axe }).axe;
-      const runOnly =
-        only === null ? { type: "tag" as const, values: [...tags] } : { type: "rule" as const, values: [...only] };
-      const { violations } = await runner.run(document, { runOnly, resultTypes: ["violations"], preload: false });
-      return violations.map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary ?? ""}`).join(" | ")}`,
-      );
-    },
-    [wcag, rules] as const,
-  );
-}
 
 async function until(isTrue: () => boolean): Promise<void> {
   for (let i = 0; i < 200; i += 1) {

@@ -282,9 +282,6 @@ export const audit = {
   checkpoint: (): Promise<Answered<Readonly<Record<string, unknown>>>> => ask("GET", "/v1/audit/checkpoint"),
 };
 
-export type CaseKind = "escalation" | "audit" | "import";
-export type CaseState = "open" | "final" | "erased";
-
 export interface CaseFilter {
   readonly store: string | null;
   readonly task: string | null;

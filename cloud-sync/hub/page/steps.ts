@@ -5,7 +5,7 @@ import type { DecisionStep, StepsQuery } from "./api.web.ts";
 const hourMs = 3_600_000;
 const stepsMs = { hour: hourMs, day: 24 * hourMs };
 
-export interface Line {
+interface Line {
   readonly name: string;
   readonly colour: string;
   readonly values: readonly (number | null)[];

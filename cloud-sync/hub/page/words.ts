@@ -44,12 +44,6 @@ export function digestShort(digest: string): string {
   return hex.length > 12 ? hex.slice(0, 12) : hex;
 }
 
-/** "case.viewed" → "Case viewed". */
-export function actionText(action: string): string {
-  const text = action.replaceAll(/[._]/g, " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${countText(count)} ${count === 1 ? one : many}`;
 }

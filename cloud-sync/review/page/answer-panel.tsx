@@ -123,7 +123,8 @@ interface RecentProps {
   readonly inToast: string | null;
 }
 
-function RecentAnswers({ recent, inToast }: RecentProps): JSX.Element | null {
+/** What became of the last answers: a tick when it is final, two when the device has it. */
+export function RecentAnswers({ recent, inToast }: RecentProps): JSX.Element | null {
   const shown = recent.filter(({ reviewId }) => reviewId !== inToast).slice(0, recentShownMax);
   if (shown.length === 0) return null;
   return (

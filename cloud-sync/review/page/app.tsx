@@ -1,5 +1,5 @@
 import { type JSX } from "preact";
-import { AnswerPanel } from "./answer-panel.tsx";
+import { AnswerPanel, RecentAnswers } from "./answer-panel.tsx";
 import { HelpDialog } from "./help-dialog.tsx";
 import { Icon, Mark } from "./icons.tsx";
 import { PairingScreen } from "./pairing-screen.tsx";
@@ -114,6 +114,7 @@ function NothingToDo({ state }: { readonly state: PageState }): JSX.Element {
           {answered === 1 ? "You answered 1 case" : `You answered ${answered} cases`} since you signed in.
         </p>
       ) : null}
+      <RecentAnswers recent={state.recent} inToast={state.toast?.answered.submit.reviewId ?? null} />
     </section>
   );
 }

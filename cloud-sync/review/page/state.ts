@@ -9,7 +9,7 @@ export interface Features {
   readonly escalate: boolean;
 }
 
-export const inStoreFeatures: Features = Object.freeze({ lookAlikes: false, escalate: false });
+const inStoreFeatures: Features = Object.freeze({ lookAlikes: false, escalate: false });
 
 /** Which part of the queue this reviewer works on; null is all of it. */
 export interface QueueFilter {

@@ -12,7 +12,7 @@ interface Target {
 }
 
 /** Where what was typed may lead: pages by name, a case by its id, a store by its name. */
-export function targetsOf(typed: string, pages: readonly PageName[]): readonly Target[] {
+function targetsOf(typed: string, pages: readonly PageName[]): readonly Target[] {
   const wanted = typed.trim();
   const found = pages
     .map((page) => ({ text: pageTexts[page].name, address: addressOf(page) }))

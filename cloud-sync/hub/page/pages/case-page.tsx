@@ -185,7 +185,7 @@ function Answers({ answers }: { readonly answers: readonly Answer[] }): JSX.Elem
           },
           { name: "Took", cell: ({ tookMs }) => (tookMs === null ? "" : durationText(tookMs)), isNumber: true },
           { name: "When", cell: ({ atMs }) => timeText(atMs) },
-          { name: "", cell: (answer) => <AnswerState answer={answer} /> },
+          { name: "Counted", cell: (answer) => <AnswerState answer={answer} /> },
         ]}
       />
     </section>

@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-export interface ChartLine {
+interface ChartLine {
   readonly name: string;
   /** A colour of the stylesheet: `--bar-first`. */
   readonly colour: string;
@@ -86,7 +86,8 @@ export function Chart({ label, atMs, lines, isShare = false, heightPx = 260 }: C
           label: line.name,
           stroke: colour(line.colour),
           width: 2,
-          points: { show: atMs.length < 3 },
+          // A step between two without decisions has no line: its point is all that there is of it.
+          points: { show: isShare || atMs.length < 3, size: 6 },
           ...(line.isDashed === true ? { dash: [6, 5] } : {}),
           ...(isShare ? { value: (_plot: uPlot, value: number | null) => percent(value) } : {}),
         })),

@@ -23,7 +23,7 @@ export function DataTable<Row>({ caption, columns, rows, keyOf, addressOf }: Dat
   const classOf = ({ isNumber, isMinor }: Column<Row>): string =>
     [isNumber === true ? "number" : "", isMinor === true ? "minor" : ""].join(" ").trim();
   return (
-    <div class="table-room" tabIndex={0} role="region" aria-label={caption}>
+    <div class="table-room" tabIndex={0} role="region" aria-label={`${caption}, table`}>
       <table class="data">
         <caption class="visually-hidden">{caption}</caption>
         <thead>
