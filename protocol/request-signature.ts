@@ -53,7 +53,7 @@ export function signatureBase(request: SignedRequest, facts: SignatureFacts, con
 }
 
 /** RFC 9530 2: `sha-256=:<base64>:`. */
-export function contentDigestOf(hasher: Hasher, body: Uint8Array): string {
+function contentDigestOf(hasher: Hasher, body: Uint8Array): string {
   return `sha-256=:${toBase64(hasher.sha256(body))}:`;
 }
 

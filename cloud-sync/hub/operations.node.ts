@@ -5,7 +5,7 @@ import { watchPresence } from "./fleet/presence.ts";
 import { liveRoom } from "./live/live-room.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
 import { type CaseListener } from "./cases/case-opening.ts";
-import { type PictureVault } from "./blobs/picture-vault.node.ts";
+import { type PictureVault } from "./blobs/picture-vault.ts";
 import { privacyRoom } from "./privacy/privacy-room.ts";
 import { webhookRoutes } from "./webhooks/webhook-routes.ts";
 import { createWebhookSender } from "./webhooks/webhook-sender.node.ts";

@@ -118,14 +118,12 @@ describe("the forwarder's machine", () => {
   test("whatever happens, marks only go up, and never past the hub's word or an owed picture", () => {
     const event = fc.oneof(
       fc.constantFrom<ForwarderEvent>(...Object.values(events).filter(({ kind }) => kind !== "stop")),
-      fc
-        .record({ step: fc.nat(5), wants: fc.boolean() })
-        .map(({ step, wants }) => ({
-          kind: "taken" as const,
-          watermark: step,
-          wanted: wants ? [owed(step)] : [],
-          lastSeq: 99,
-        })),
+      fc.record({ step: fc.nat(5), wants: fc.boolean() }).map(({ step, wants }) => ({
+        kind: "taken" as const,
+        watermark: step,
+        wanted: wants ? [owed(step)] : [],
+        lastSeq: 99,
+      })),
     );
     fc.assert(
       fc.property(

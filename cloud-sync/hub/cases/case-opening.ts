@@ -41,7 +41,7 @@ export interface SettledCase {
   readonly label: string | null;
 }
 
-export interface StoreReview {
+interface StoreReview {
   readonly caseId: string;
   readonly reviewId: string;
   readonly reviewer: string;

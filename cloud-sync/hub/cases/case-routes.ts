@@ -3,7 +3,7 @@ import { pictureResponse } from "../../review/review-actions.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
 import { pageSchema } from "../api/pages.ts";
 import { createViewBook } from "../audit/view-book.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type HubParts } from "../room.ts";
 import { caseItemSchema, caseQuerySchema, listCases } from "./case-list.ts";
 import { caseStory, caseStorySchema, findCase } from "./case-story.ts";

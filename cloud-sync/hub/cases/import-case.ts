@@ -1,5 +1,5 @@
 import { HoldpointError, newId, toHex, type Input, type ReviewCase } from "../../../protocol/index.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 import { type CaseListener, type OpenedCase } from "./case-opening.ts";
@@ -46,18 +46,21 @@ export interface TakenImport {
 }
 
 /** Cases of one call. */
-export const importCasesMax = 1_000;
+const importCasesMax = 1_000;
 
 /**
  * Opens cases of kind `import`, all or none. `also` runs in the same transaction, with the cases in the order in which
- * they were given. The pictures are durable before the rows are. Errors: HP_CONFLICT (an id that is known with another
- * content), HP_DISK_FULL, HP_DATABASE.
+ * they were given. The pictures are durable before the rows are. Errors: HP_TOO_LARGE, HP_CONFLICT (an id that is known
+ * with another content), HP_DISK_FULL, HP_DATABASE.
  */
 export async function importCases<T>(
   parts: ImportParts,
   cases: readonly ImportCase[],
   also: (trx: HubTransaction, taken: readonly TakenImport[]) => Promise<T>,
 ): Promise<T> {
+  if (cases.length > importCasesMax) {
+    throw new HoldpointError("HP_TOO_LARGE", `${cases.length} cases in one call; at most ${importCasesMax} are taken`);
+  }
   const made = cases.map((one) => ({ ...one, caseId: newId(parts.clock, parts.random) }));
   const keys = await parts.vault.seal(
     made.flatMap(({ caseId, picture }) => (picture ? [{ caseId, bytes: picture.bytes }] : [])),

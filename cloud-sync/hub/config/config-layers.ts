@@ -57,7 +57,7 @@ export async function revertLayer(
 }
 
 /** Refuses a text with faults: the message names the first line, and how many more there are. Throws HP_CONFIG. */
-export function checkLayer({ layer, scope }: LayerKey, text: string): void {
+function checkLayer({ layer, scope }: LayerKey, text: string): void {
   const [first, ...others] = layerFaults(layer, scope, text);
   if (!first) return;
   const more = others.length === 0 ? "" : ` (and ${others.length} more)`;

@@ -22,6 +22,8 @@ export async function insertRows<T extends keyof HubTables>(
   for (const row of rows)
     for (const column of columns) parameters.push((row as Record<string, unknown>)[column] ?? null);
   const isPostgres = db.getExecutor().adapter.supportsTransactionalDdl === true;
+  if (rows.length > insertRowsMax)
+    throw new Error(`${rows.length} rows in one statement; at most ${insertRowsMax} fit`);
   const text = statement(isPostgres, table, columns, rows.length, tail);
   const result = await db.executeQuery(CompiledQuery.raw(text, parameters));
   return result.rows as Readonly<Record<string, unknown>>[];
@@ -30,7 +32,7 @@ export async function insertRows<T extends keyof HubTables>(
 export type InsertRow<T extends keyof HubTables> = HubTables[T];
 
 /** Rows of one statement; PostgreSQL counts its placeholders with sixteen bits, SQLite up to 32,766. */
-export const insertRowsMax = 1_000;
+const insertRowsMax = 1_000;
 
 const texts = new RecentMap<string, string>(2_000);
 

@@ -28,7 +28,7 @@ export function checkedInput(input: unknown): Input {
 }
 
 /** What reviewers see of an input that no model has looked at. */
-export function viewOfInput(input: Input, context: ForeignCase["context"], question: string): ImportView {
+function viewOfInput(input: Input, context: ForeignCase["context"], question: string): ImportView {
   const { facts, series } = factsOf(input);
   const shown = facts.map(({ name, value }) => ({ name, value: value === "" ? "–" : value }));
   return {

@@ -51,7 +51,7 @@ export function jsonFacts(value: unknown): JsonFacts {
 }
 
 /** A data URL's picture. Errors: HP_PICTURE. */
-export function pictureOf(dataUrl: string): ImportPicture | null {
+function pictureOf(dataUrl: string): ImportPicture | null {
   try {
     return importPicture(pictureInput(fromBase64(dataUrl.slice(dataUrl.indexOf(",") + 1))));
   } catch (cause) {

@@ -37,9 +37,9 @@ export interface AgentReport {
  * `same`: it runs what the hub's layers give. `behind`: another version. `local`: this version, and the box's own file
  * changes something in it. `none`: the hub has no layers for it. `unknown`: it has not reported.
  */
-export type Drift = "same" | "behind" | "local" | "none" | "unknown";
+type Drift = "same" | "behind" | "local" | "none" | "unknown";
 
-export interface Backlog {
+interface Backlog {
   /** Rows of the agent's outbox that the hub has durably, of those that its journal has written. */
   readonly received: number;
   readonly written: number;
@@ -100,14 +100,14 @@ export function stateOf(
 }
 
 /** The hub knows what it received, and the later of both sides' words what was written. */
-export function backlogOf(heartbeat: Heartbeat | null, stream: ReportInputs["stream"]): Backlog {
+function backlogOf(heartbeat: Heartbeat | null, stream: ReportInputs["stream"]): Backlog {
   const received = stream?.watermark ?? 0;
   const written = Math.max(received, stream?.last_seq ?? 0, heartbeat?.outbox.lastSeq ?? 0);
   const pending = written - received;
   return { received, written, pending, text: `${received} of ${written} received, ${pending} pending` };
 }
 
-export function driftOf(wanted: number, heartbeat: Heartbeat | null, wantedDigest: string): Drift {
+function driftOf(wanted: number, heartbeat: Heartbeat | null, wantedDigest: string): Drift {
   if (heartbeat === null) return "unknown";
   if (wanted === 0) return "none";
   if (heartbeat.hubConfig !== wanted) return "behind";

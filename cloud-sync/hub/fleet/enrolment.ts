@@ -68,7 +68,7 @@ export function enrolmentRoutes(options: EnrolmentOptions): readonly HubRoute[] 
 }
 
 /** Makes a token; only its hash is kept. */
-export async function createToken(
+async function createToken(
   { database, clock, random, hasher, audit }: EnrolmentOptions,
   by: string,
   { store, agent, validMs = tokenMsDefault }: z.output<typeof tokenRequest>,

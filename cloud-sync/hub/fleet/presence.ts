@@ -30,7 +30,7 @@ export function watchPresence(parts: HubParts): Cancel {
 }
 
 /** Returns how many agents went missing since the last look, at most 500 of them. */
-export async function tellOfMissing({ database, clock, events }: HubParts): Promise<number> {
+async function tellOfMissing({ database, clock, events }: HubParts): Promise<number> {
   const nowMs = Math.round(clock.wallMs());
   return database.write(async (trx) => {
     const missing = await trx.db

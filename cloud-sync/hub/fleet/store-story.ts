@@ -10,7 +10,7 @@ import { offlineAfterMs } from "./presence.ts";
 import { countWaiting, listStores, sumOf, type StoreLine } from "./store-list.ts";
 
 /** Cases that are counted one by one; a page says "more than" beyond it. */
-export const waitingCountMax = 10_000;
+const waitingCountMax = 10_000;
 /** Agents that one store's page shows; the newest first. */
 const agentsMax = 500;
 

@@ -1,6 +1,6 @@
 import { newId, type Decision } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
-import { type CaseKey, type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type CaseKey, type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener, type OpenedCase } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { insertRows, type InsertRow } from "../database/insert-rows.ts";

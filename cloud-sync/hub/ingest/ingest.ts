@@ -10,7 +10,7 @@ import {
 } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
@@ -41,7 +41,7 @@ export function ingestRoutes(options: IngestOptions): readonly HubRoute[] {
   ];
 }
 
-export async function ingest(options: IngestOptions, agent: AgentCaller, request: IngestRequest): Promise<IngestReply> {
+async function ingest(options: IngestOptions, agent: AgentCaller, request: IngestRequest): Promise<IngestReply> {
   const numbered = checkNumbers(request);
   if (!numbered.ok) throw numbered.error;
   const rows = request.items.map((item) => readItem(item, options.hasher));

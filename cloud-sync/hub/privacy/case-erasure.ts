@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { HoldpointError, newId } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
 import { type HubDatabase, type HubTransaction } from "../database/database.ts";
 import { appendToFeed } from "../feed/feed.ts";

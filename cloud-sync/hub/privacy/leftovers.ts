@@ -5,7 +5,7 @@ const day = 86_400_000;
 const rowsMax = 500;
 
 /** How long what is no case is kept. docs/hub-privacy.md has the table. */
-export const keptMs = Object.freeze({
+const keptMs = Object.freeze({
   /** Parts of an upload that was never finished; it begins anew. */
   uploadParts: day,
   quarantine: 90 * day,

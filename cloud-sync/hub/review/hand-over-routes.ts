@@ -4,7 +4,7 @@ import { pictureResponse, valueOf } from "../../review/review-actions.ts";
 import { nothingReplySchema } from "../../review/review-replies.ts";
 import { type Reviewer } from "../../review/review-store.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type PictureVault } from "../blobs/picture-vault.ts";
 import { isHeldBy, type HubReviewStore } from "./hub-review-store.ts";
 import { confirmedPicture, lookAlikesOf } from "./look-alikes.ts";
 import { type ReviewParts } from "./review-parts.ts";

@@ -8,7 +8,7 @@ import {
   type Submit,
 } from "../../../protocol/index.ts";
 import { type QueueFilter, type Reviewer, type ReviewPicture, type ReviewStore } from "../../review/review-store.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { keepLate, stepCase } from "./case-votes.ts";
 import { claimNext } from "./claims.ts";

@@ -5,7 +5,7 @@ import { createStreams } from "../../review/stream.ts";
 import { reviewLimits } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { type HubRoute } from "../api/hub-route.ts";
-import { type PictureVault } from "../blobs/picture-vault.node.ts";
+import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
 import { caseRoutes } from "../cases/case-routes.ts";
 import { type HubParts, type HubRoom } from "../room.ts";

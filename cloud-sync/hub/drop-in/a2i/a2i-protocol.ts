@@ -42,7 +42,7 @@ const timestamp = z
     return z.NEVER;
   });
 
-export const loopsMax = 100;
+const loopsMax = 100;
 export const listSchema = z.object({
   FlowDefinitionArn: flowArnSchema,
   CreationTimeAfter: timestamp.optional(),

@@ -4,19 +4,18 @@ import { z } from "zod";
  * Activation conditions as Amazon A2I documents them ("JSON Schema for Human Loop Activation Conditions"): which answers
  * of Rekognition or Textract go to people. Pure; the coin of `Sampling` is passed in.
  */
-export interface SimpleCondition {
+interface SimpleCondition {
   readonly ConditionType: ConditionType;
   readonly ConditionParameters: Readonly<Record<string, unknown>>;
 }
-export type Condition =
-  SimpleCondition | { readonly And: readonly Condition[] } | { readonly Or: readonly Condition[] };
+type Condition = SimpleCondition | { readonly And: readonly Condition[] } | { readonly Or: readonly Condition[] };
 
 export interface ActivationConditions {
   readonly Conditions: readonly Condition[];
 }
 
 /** The same conditions, each with what came of it. */
-export type EvaluatedCondition =
+type EvaluatedCondition =
   | (SimpleCondition & { readonly EvaluationResult: boolean })
   | { readonly And: readonly EvaluatedCondition[]; readonly EvaluationResult: boolean }
   | { readonly Or: readonly EvaluatedCondition[]; readonly EvaluationResult: boolean };
@@ -28,13 +27,13 @@ export interface Activation {
   readonly results: { readonly Conditions: readonly EvaluatedCondition[] };
 }
 
-export const conditionTypes = [
+const conditionTypes = [
   "ModerationLabelConfidenceCheck",
   "ImportantFormKeyConfidenceCheck",
   "MissingImportantFormKey",
   "Sampling",
 ] as const;
-export type ConditionType = (typeof conditionTypes)[number];
+type ConditionType = (typeof conditionTypes)[number];
 
 const conditionsMax = 100;
 const depthMax = 2;

@@ -12,7 +12,7 @@ import { timeText, type ListQuery, type LoopStatus, type startSchema } from "./a
 import { flowOf, isInReach, type Flow } from "./flow-definitions.ts";
 import { type WorkCaller } from "./work-keys.ts";
 
-export type LoopRow = DropInTables["a2i_loops"];
+type LoopRow = DropInTables["a2i_loops"];
 type LoopCaller = Pick<WorkCaller, "name" | "stores" | "tasks">;
 type Start = Pick<z.output<typeof startSchema>, "HumanLoopName" | "FlowDefinitionArn" | "HumanLoopInput">;
 

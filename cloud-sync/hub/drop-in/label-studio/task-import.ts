@@ -8,7 +8,7 @@ import { senderName } from "../work-scope.ts";
 import { questionDefault, workTaskOf } from "../work-tasks.ts";
 import { checkedTask, choiceOf, suggestionsOf, taskSchema, type Task } from "./shapes.ts";
 
-export const importTasksMax = 500;
+const importTasksMax = 500;
 
 export interface ImportCounts {
   readonly task_count: number;
