@@ -18,6 +18,7 @@ import { memoryCap } from "./memory-cap.ts";
 import { readOnly } from "./read-only.ts";
 import { suspend } from "./suspend.ts";
 import { hubFaults } from "./hub-faults.ts";
+import { twoHubs } from "./two-hubs.ts";
 
 const killAgent: Fault = {
   says: "SIGKILL of the agent at random moments under MQTT and HTTP load",
@@ -175,6 +176,13 @@ const breakHub: Fault = {
   },
 };
 
+const shareQueue: Fault = {
+  says: "two hub processes on one PostgreSQL under eight reviewers, one killed now and then: no case is given to two people",
+  round: "sixty cases at once",
+  rounds: 20,
+  run: twoHubs,
+};
+
 /** By name, as `npm run chaos -- <name>` knows them. */
 export const faults: Readonly<Record<string, Fault>> = {
   "kill-agent": killAgent,
@@ -196,4 +204,5 @@ export const faults: Readonly<Record<string, Fault>> = {
   "config-under-load": changeConfig,
   "model-swap-under-load": swapModel,
   "hub-faults": breakHub,
+  "two-hubs": shareQueue,
 };

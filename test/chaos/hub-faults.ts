@@ -29,6 +29,9 @@ tasks:
 const reviewersCount = 3;
 /** Between two requests of the device. */
 const requestEveryMs = 120;
+/** Long enough that the agent's link has begun to send, short enough to hit it while it does. */
+const lifeMsMin = 300;
+const lifeMsSpread = 2_200;
 /** A database that goes away is no rare thing: once in so many rounds. */
 const databaseEvery = 8;
 /** After the last fault: back-offs, undo windows and deliveries on a busy machine. */
@@ -61,11 +64,11 @@ export async function hubFaults(options: HubFaultOptions): Promise<ChaosReport> 
     const asking = new AbortController();
     working.push(ask(client, ledger, asking.signal));
     for (let round = 1; round <= rounds; round += 1) {
-      await sleep(random() * 1_200);
+      await sleep(lifeMsMin + random() * lifeMsSpread);
       await agent.kill();
       agent = await start();
       counts.agentKills += 1;
-      await sleep(random() * 1_200);
+      await sleep(lifeMsMin + random() * lifeMsSpread);
       await hub.killAndRestart();
       counts.hubKills += 1;
       if (hub.postgres && round % databaseEvery === 0) {

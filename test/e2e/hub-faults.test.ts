@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { hubFaults } from "../chaos/hub-faults.ts";
+import { twoHubs } from "../chaos/two-hubs.ts";
 import { seededRandom } from "../support/requests.ts";
 
 /** The short form of `npm run chaos -- hub-faults`; docs/chaos.md has the results of the long one. */
 describe("every case reaches the hub and every answer the device, once", () => {
-  it.each(["sqlite", "postgres"] as const)(
+  it.concurrent.each(["sqlite", "postgres"] as const)(
     "when agent and hub die on %s and the network loses, doubles and cuts",
     async (store) => {
       const source = seededRandom(Number(process.env["CHAOS_SEED"] ?? 1));
@@ -15,4 +16,12 @@ describe("every case reaches the hub and every answer the device, once", () => {
     },
     300_000,
   );
+});
+
+describe("two hub processes on one PostgreSQL", () => {
+  it("give no case to two of eight reviewers, while one of the processes dies", async () => {
+    const source = seededRandom(Number(process.env["CHAOS_SEED"] ?? 1));
+    const report = await twoHubs({ rounds: 2, seed: 1, random: () => source.uniform(), say: () => undefined });
+    expect(report).toMatchObject({ lost: 0, doubled: 0, violations: [], detail: { reviewersWhoWorked: 8 } });
+  }, 300_000);
 });
