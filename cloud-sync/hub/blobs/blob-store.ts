@@ -1,6 +1,6 @@
 /**
  * Where sealed pictures lie: files by default, anything that keeps bytes and gives them a place otherwise. A store sees
- * only what was encrypted before (picture-vault.node.ts); deleting a case's key erases its picture wherever copies may be.
+ * only what was encrypted before (picture-vault.ts); deleting a case's key erases its picture wherever copies may be.
  */
 export interface BlobStore {
   /** Durable when the promise resolves. Returns the place of each, in order. Errors: HP_DISK_FULL. */

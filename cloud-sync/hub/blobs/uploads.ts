@@ -11,7 +11,7 @@ import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
-import { type PictureVault } from "./picture-vault.node.ts";
+import { type PictureVault } from "./picture-vault.ts";
 
 /**
  * Pictures on their way in: parts of a picture, in order, each with its place (`Content-Range`). A part that came before
@@ -51,7 +51,7 @@ interface Place {
 }
 
 /** RFC 9110 14.4: `bytes <first>-<last>/<total>`. Throws HP_SCHEMA, HP_TOO_LARGE. */
-export function readRange(header: string | null, bodyBytes: number): Place {
+function readRange(header: string | null, bodyBytes: number): Place {
   const match = /^bytes (\d{1,12})-(\d{1,12})\/(\d{1,12})$/.exec(header ?? "");
   const [, first, last, total] = (match ?? []).map(Number);
   if (first === undefined || last === undefined || total === undefined) {
