@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { type Browser, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, type Page } from "playwright-core";
 import sharp from "sharp";
 import { drawShelfCrop } from "../../edge-agent/cli/demo/drawn-crops.node.ts";
 import { callHub } from "../support/hub-agent.ts";
@@ -16,6 +16,8 @@ const degraded = {
   ...{ state: "degraded", waiting: 4, unsent: 3, safeToPowerOff: false },
   reasons: [{ code: "model_missing", message: "There is no model for cart_verification." }],
 };
+
+type SignedIn = Awaited<ReturnType<BrowserContext["storageState"]>>;
 
 interface Scene {
   readonly name: string;
@@ -82,7 +84,7 @@ async function answerSome(page: Page, room: HubRoomForTests): Promise<void> {
   const store = await seedStore(room, "store_12");
   const seeds = await Promise.all(alike.map(([label]) => seedsOf(label, 3)));
   const known: SeededCase[] = [0, 1].flatMap((nth) =>
-    seeds.map((own) => ({ n: own[nth] ?? 1, suggestions: alike, leftMs: 800_000 })),
+    seeds.map((own, at) => ({ n: own[nth] ?? 1, suggestions: alike, leftMs: 300_000 + (nth * 3 + at) * 60_000 })),
   );
   await store.hold(known);
   await signIn(page, room, "ada", "/review");
@@ -106,11 +108,10 @@ async function seedsOf(label: string, count: number): Promise<readonly number[]>
   return found;
 }
 
-async function take(browser: Browser, room: HubRoomForTests, scene: Scene): Promise<void> {
+async function take(browser: Browser, room: HubRoomForTests, scene: Scene, storageState: SignedIn): Promise<void> {
   const { name, path, scheme, width = desktop.width, height = desktop.height, play } = scene;
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, storageState });
   const page = await context.newPage();
-  await signIn(page, room, "ada", "/settings");
   await page.goto(`${room.hub.url}/${path}`);
   await page.locator(".page-head, .panel").first().waitFor();
   await play?.(page);
@@ -127,8 +128,9 @@ const browser = await startChromium();
 await seed(room);
 const context = await browser.newContext({ viewport: desktop });
 await answerSome(await context.newPage(), room);
+const signedIn = await context.storageState();
 await context.close();
-for (const scene of scenes) await take(browser, room, scene);
+for (const scene of scenes) await take(browser, room, scene, signedIn);
 await browser.close();
 await room.close();
 removePages();
