@@ -1,5 +1,6 @@
 import { type CaseListener, type OpenedCase } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
+import { insertRows } from "../database/insert-rows.ts";
 import { confirmLabel } from "./case-labels.ts";
 import { markConflict, stepCase, tellAnswerers, withdraw, type CaseRules } from "./case-votes.ts";
 import { firstConsensus } from "./consensus-machine.ts";
@@ -75,7 +76,7 @@ async function open(parts: ReviewParts, trx: HubTransaction, cases: readonly Ope
       slots.push({ caseId, store, task, role, isBlind, skill, queueKey: row.queue_key, heldMs, dueMs });
     }
   }
-  await trx.db.insertInto("review_cases").values(rows).execute();
+  await insertRows(trx, "review_cases", rows);
   await addSlots(parts, trx, slots);
 }
 

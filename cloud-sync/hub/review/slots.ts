@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { newId } from "../../../protocol/index.ts";
 import { firstReviewState, type ReviewTaskState } from "../../review/review-machine.ts";
 import { type HubDatabase, type HubTransaction } from "../database/database.ts";
+import { insertRows } from "../database/insert-rows.ts";
 import { keepLanes, laneOf } from "./lanes.ts";
 import { type ReviewParts } from "./review-parts.ts";
 import { type ReviewRules } from "./review-rules.ts";
@@ -56,7 +57,7 @@ export async function addSlots(parts: ReviewParts, trx: HubTransaction, slots: r
     trx,
     slots.map(({ store, task, skill, role }) => ({ store, lane: laneOf(task, skill, role) })),
   );
-  await trx.db.insertInto("review_slots").values(rows).execute();
+  await insertRows(trx, "review_slots", rows);
   for (const task of new Set(slots.map((slot) => slot.task))) trx.tell({ kind: "queue", task });
   return rows;
 }
