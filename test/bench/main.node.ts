@@ -31,6 +31,7 @@ const groups: Readonly<Record<string, (long: boolean) => Promise<readonly BenchR
 const longForms: Readonly<Record<string, string>> = {
   journal: "the journal with 10⁷ records (25 GB of disk)",
   burst: "a burst of 60 s instead of 10 s",
+  hub: "the next case of a million",
 };
 
 const { values } = parseArgs({
