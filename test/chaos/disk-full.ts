@@ -16,17 +16,24 @@ import { SmallDisk } from "./small-disk.ts";
  */
 export async function diskFull(options: ChaosOptions): Promise<ChaosReport | Skipped> {
   const reports: ChaosReport[] = [];
-  for (let left = options.rounds; left > 0; left -= roundsOfADisk) {
-    const report = await onOneDisk({ ...options, rounds: Math.min(left, roundsOfADisk) });
+  for (let left = options.rounds; left > 0; left -= fillsOf(reports.at(-1))) {
+    const report = await onOneDisk({ ...options, rounds: left });
     if ("skipped" in report) return report;
     reports.push(report);
   }
   return together(reports);
 }
 
+function fillsOf(report: ChaosReport | undefined): number {
+  return Number(report?.detail["fills"] ?? 1);
+}
+
 const diskMebibytes = 64;
-/** More than that and the journal of so small a disk begins to let old cases go, as it should. */
-const roundsOfADisk = 15;
+/**
+ * Answers of one disk, after which a fresh one is mounted: with about twice as many the journal of so small a disk begins
+ * to let old cases go, as it should, and a case that was let go would be counted as lost.
+ */
+const answeredOfADiskMax = 3_000;
 
 async function onOneDisk(options: ChaosOptions): Promise<ChaosReport | Skipped> {
   const disk = SmallDisk.mount(diskMebibytes);
@@ -64,7 +71,9 @@ class DiskFull {
   async run(): Promise<ChaosReport> {
     let agent = await startAgentProcess(this.#place);
     const asker = new Asker(this.#place, agent, { ...this.#options, way: "mqtt" });
-    for (let round = 1; round <= this.#options.rounds; round += 1) {
+    let round = 0;
+    while (round < this.#options.rounds && asker.answered < answeredOfADiskMax) {
+      round += 1;
       agent = await this.#round(agent, round);
       const refused = [...this.#ledger.refused].map(([code, times]) => `${code} ${times}`).join(", ");
       this.#options.say(`round ${round}: ${asker.answered} answered; refused over HTTP: ${refused}`);
@@ -82,6 +91,7 @@ class DiskFull {
         chain: held.chain,
       },
       {
+        fills: round,
         refused: this.#refusals(),
         startsRefusedWithoutOneByte: this.#startsRefused,
         slowestRecoveryMs: Math.round(this.#slowestRecoveryMs),
