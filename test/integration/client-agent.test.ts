@@ -139,7 +139,8 @@ for (const way of ["mqtt", "http"] as const satisfies readonly Way[]) {
 
     it("says HP_UNAUTHORIZED for a wrong secret, keeps the request, and goes on trying", async () => {
       await client.close();
-      const policy = { ...quickPolicy, patienceMs: 100, graceMs: 50 };
+      // Patience enough to be refused on a busy machine; without the refusal this would be HP_TIMEOUT.
+      const policy = { ...quickPolicy, patienceMs: 1000, graceMs: 50 };
       client = clientOf(agent, way, { secret: "wrong", policy });
       await expect(client.decide("cart", cart(1))).rejects.toMatchObject({ code: "HP_UNAUTHORIZED" });
       expect(client.status().outstanding).toBe(1);
