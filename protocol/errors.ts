@@ -121,6 +121,11 @@ export const errorCatalogue = {
     status: 502,
     hint: "Check the certificate at the other end, and the clock of this box.",
   },
+  HP_GATE_CERTIFICATE: {
+    retry: "after-change",
+    status: 422,
+    hint: "Ask the hub for a certificate of this store, model and calibration; until then people decide.",
+  },
   HP_NOT_HUB: {
     retry: "backoff",
     status: 502,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { canonicalJson } from "./canonical.ts";
+import { certificatesMax } from "./certificate.ts";
 import { decisionSchema } from "./decision.ts";
 import { idPattern, namePattern } from "./ids.ts";
 import { limits } from "./limits.ts";
@@ -170,6 +171,8 @@ const taskCountsSchema = z.strictObject({
   accepted: count,
   escalated: count,
   abstained: count,
+  /** Those of `accepted` that a rule decided: no certificate is about them. 0 unless given. */
+  acceptedByRule: count.optional(),
   /** SHA-256 over the labels in order, one a line; with `labels` where the hub has asked for them. */
   labelsDigest: sha256Hex.nullable(),
   labels: z.array(z.string().max(limits.textCharsMax)).max(hubLimits.labelsMax).optional(),
@@ -197,6 +200,8 @@ export const heartbeatReplySchema = z.strictObject({
   watermark: count,
   /** Tasks whose labels the hub lacks. */
   labelsWanted: z.array(name),
+  /** How long people take for a case of a task at the 95th percentile, milliseconds, where the hub knows. */
+  answerP95Ms: z.record(name, count).optional(),
   /** When the agent should report again, milliseconds. */
   nextMs: count,
 });
@@ -216,18 +221,51 @@ export const configBundleSchema = z.strictObject({
   layers: z.array(
     z.strictObject({ layer: z.enum(["fleet", "region", "store"]), text: z.string().max(256 * 1024), revision: count }),
   ),
+  /** The region of this agent's store, so that it can tell its region's certificates from another's. */
+  region: name.optional(),
+  /**
+   * Certificates of the gate for this agent's store, each signed by itself. Looked at one by one, so that one of a newer
+   * kind costs nobody the config that it came with: `certificateSchema` says which are good.
+   */
+  certificates: z
+    .array(z.looseObject({ v: z.number() }))
+    .max(certificatesMax)
+    .default([]),
   signature: z.string(),
 });
 export type ConfigBundle = z.infer<typeof configBundleSchema>;
 
-/** What the hub signs of a bundle, and what an agent verifies; `signature` is the base64 of the 64 bytes of Ed25519. */
+/**
+ * What the hub signs of a bundle, and what an agent verifies; `signature` is the base64 of the 64 bytes of Ed25519. A
+ * bundle without certificates has the bytes that it had before there were any.
+ */
 export function configBundleBytes(bundle: Omit<ConfigBundle, "signature">): Uint8Array {
-  return new TextEncoder().encode(canonicalJson({ ...bundle, signature: undefined }));
+  const { certificates } = bundle;
+  const signed = { ...bundle, signature: undefined, certificates: certificates.length > 0 ? certificates : undefined };
+  return new TextEncoder().encode(canonicalJson(signed));
 }
+
+/** How a case came to be looked at by people: what an estimate over accepted decisions needs of it. */
+const sampleSchema = z.object({
+  /** Chance that it would be: of the audit coin for an accepted decision, 1 for an escalation. Never 0. */
+  propensity: z.number().gt(0).max(1),
+  /** It is of the sub-sample that is drawn without a look at the confidence. */
+  uniform: z.boolean(),
+  /** A rule decided, not the gate: counted apart. */
+  rule: z.boolean(),
+  /** Which rung's certificate it is about. */
+  rung: z.enum(["fine", "coarse"]),
+  /** The model's own confidence, before the store's calibration; null where there was no prediction. */
+  confidence: z.number().min(0).max(1).nullable(),
+  /** Of the model's calibration, as certificates name it; null where no model ran. */
+  calibration: z.string().nullable(),
+});
+export type Sample = z.infer<typeof sampleSchema>;
 
 /** Bodies of outbox rows, as the agent's journal writes them. */
 export const outboxBodies = Object.freeze({
-  escalation: z.object({ id: decisionId, decision: decisionSchema }),
-  audit: z.object({ id: decisionId, decision: decisionSchema }),
+  /** `sample`: absent in rows that an agent wrote before it had them. */
+  escalation: z.object({ id: decisionId, decision: decisionSchema, sample: sampleSchema.optional() }),
+  audit: z.object({ id: decisionId, decision: decisionSchema, sample: sampleSchema.optional() }),
   revision: z.object({ id: decisionId, decision: decisionSchema }),
 });

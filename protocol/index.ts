@@ -1,5 +1,6 @@
 /** `holdpoint/protocol`: the vocabulary. Universal: runs in Node and in a browser. */
 export { bodyDigest, canonicalJson } from "./canonical.ts";
+export { certificateBytes, certificateSchema, certificatesMax, type Certificate } from "./certificate.ts";
 export {
   checkMessage,
   checkRequest,
@@ -82,6 +83,7 @@ export {
   type IngestReply,
   type IngestRequest,
   type PictureReference,
+  type Sample,
   type TaskCounts,
 } from "./hub.ts";
 export { idOfKey } from "./idempotency-id.ts";

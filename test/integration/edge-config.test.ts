@@ -101,7 +101,16 @@ describe("config from the hub", () => {
 describe("a bundle that is not the hub's word", () => {
   const key = createSigningKey();
   const bundle = (more: Partial<ConfigBundle> = {}, by = key): ConfigBundle => {
-    const signed = { v: 1 as const, hub: "h", agentId: "a", version: 4, issuedAtMs: 1, layers: [], ...more };
+    const signed = {
+      v: 1 as const,
+      hub: "h",
+      agentId: "a",
+      version: 4,
+      issuedAtMs: 1,
+      layers: [],
+      certificates: [],
+      ...more,
+    };
     return { ...signed, signature: toBase64(by.sign(configBundleBytes(signed))) };
   };
 

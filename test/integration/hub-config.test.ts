@@ -124,6 +124,7 @@ function configSuite(start: StartHub): void {
     const moved = await bundle(south);
     expect(moved.version).toBe(before + 1);
     expect(moved.layers.map(({ layer }) => layer)).toEqual(["fleet", "region"]);
+    expect(moved.region).toBe("west");
     expect(await put("region/west", "thresholds: { shelf: 0.5 }", 1)).toMatchObject({ json: { agents: 1 } });
     await call("PUT", "/v1/stores/store_s", { region: null, why: "closed" });
     expect((await bundle(south)).layers.map(({ layer }) => layer)).toEqual(["fleet"]);

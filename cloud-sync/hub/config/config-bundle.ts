@@ -40,12 +40,15 @@ async function bundleFor({ database, clock, hubId, sign }: BundleParts, agent: A
     version: read.version,
     issuedAtMs: Math.round(clock.wallMs()),
     layers: read.layers.map(({ layer, text, revision }) => ({ layer, text, revision })),
+    certificates: [],
+    ...(read.region === null ? {} : { region: read.region }),
   };
   return { ...bundle, signature: toBase64(sign(configBundleBytes(bundle))) };
 }
 
 interface AgentLayers {
   readonly version: number;
+  readonly region: string | null;
   /** Fleet first; layers that say nothing are left out. */
   readonly layers: readonly { readonly layer: HubLayer; readonly text: string; readonly revision: number }[];
 }
@@ -62,7 +65,7 @@ async function layersOfAgent(db: Kysely<HubTables>, agentId: string): Promise<Ag
     .leftJoin("config_layers as store", (join) =>
       join.on("store.layer", "=", "store").onRef("store.scope", "=", "agents.store"),
     )
-    .select(["agents.config_version as version"])
+    .select(["agents.config_version as version", "stores.region as region_name"])
     .select(["fleet.text as fleet_text", "fleet.revision as fleet_revision"])
     .select(["region.text as region_text", "region.revision as region_revision"])
     .select(["store.text as store_text", "store.revision as store_revision"])
@@ -72,7 +75,7 @@ async function layersOfAgent(db: Kysely<HubTables>, agentId: string): Promise<Ag
   const layers = hubLayers.map((layer) => {
     return { layer, text: row[`${layer}_text`] ?? "", revision: row[`${layer}_revision`] ?? 0 };
   });
-  return { version: row.version, layers: layers.filter(({ text }) => text.trim() !== "") };
+  return { version: row.version, region: row.region_name, layers: layers.filter(({ text }) => text.trim() !== "") };
 }
 
 /**
