@@ -10,6 +10,36 @@ export { longestWindowMs, noHistory, type EntityEvent, type EventHistory } from 
 export { goldenRows } from "./golden.ts";
 export { manifestSchema, parseManifest, type Manifest, type ModelDtype } from "./manifest.ts";
 export {
+  clopperPearson,
+  clopperPearsonLower,
+  clopperPearsonUpper,
+  labelsAtLeast,
+  type ShareInterval,
+} from "./measure/binomial.ts";
+export { certify, type Certificate as GateCertificate, type ErrorContract } from "./measure/certify.ts";
+export { lnErrorEvidence } from "./measure/e-process.ts";
+export {
+  certifiedByEvidence,
+  defaultGateThresholds,
+  lnEvidence,
+  observed,
+  startGrid,
+  type EvidenceFinding,
+  type EvidenceGrid,
+  type EvidenceLabel,
+  type EvidencePoint,
+} from "./measure/evidence-grid.ts";
+export {
+  auditedErrorShare,
+  auditPropensity,
+  auditPropensityMin,
+  errorSpread,
+  inversePropensityEstimate,
+  type AcceptedDecisions,
+  type ShareEstimate,
+} from "./measure/inverse-propensity.ts";
+export { pointAt, riskAreas, riskCoverageCurve, type CurvePoint, type RiskAreas } from "./measure/risk-coverage.ts";
+export {
   type Calibration,
   type ModelHost,
   type ModelState,

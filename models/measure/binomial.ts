@@ -1,5 +1,4 @@
-import betaQuantile from "@stdlib/stats-base-dists-beta-quantile";
-import binomialCdf from "@stdlib/stats-base-dists-binomial-cdf";
+import { lnBetaTail, lnBetaUpperTail } from "./log-beta.ts";
 
 /** An interval for a share, both ends in [0, 1]. */
 export interface ShareInterval {
@@ -13,10 +12,16 @@ export interface ShareInterval {
  * As a p-value it tests "the true share is above `share`". It underflows to 0 where the tail is below 1e-308.
  */
 export function binomialLowerTail(successes: number, trials: number, share: number): number {
+  return Math.exp(lnBinomialLowerTail(successes, trials, share));
+}
+
+/** ln P(Bin(trials, share) ≤ successes): as exact, and it never underflows. */
+export function lnBinomialLowerTail(successes: number, trials: number, share: number): number {
   requireCounts(successes, trials);
   requireShare(share);
-  if (successes >= trials) return 1;
-  return binomialCdf(successes, trials, share);
+  if (successes >= trials) return 0;
+  // P(Bin(n, p) ≤ k) = 1 − I_p(k + 1, n − k), Abramowitz & Stegun 1964, 26.5.24.
+  return lnBetaUpperTail(share, successes + 1, trials - successes);
 }
 
 /**
@@ -27,7 +32,8 @@ export function clopperPearsonUpper(successes: number, trials: number, level: nu
   requireCounts(successes, trials);
   requireLevel(level);
   if (successes >= trials) return 1;
-  return betaQuantile(1 - level, successes + 1, trials - successes);
+  const lnLevel = Math.log(level);
+  return rootOf((share) => lnLevel - lnBetaUpperTail(share, successes + 1, trials - successes));
 }
 
 /** The one-sided lower bound of Clopper & Pearson 1934: the truth is below it with probability at most `level`. */
@@ -35,7 +41,8 @@ export function clopperPearsonLower(successes: number, trials: number, level: nu
   requireCounts(successes, trials);
   requireLevel(level);
   if (successes === 0) return 0;
-  return betaQuantile(level, successes, trials - successes + 1);
+  const lnLevel = Math.log(level);
+  return rootOf((share) => lnBetaTail(share, successes, trials - successes + 1) - lnLevel);
 }
 
 /**
@@ -63,6 +70,17 @@ export function labelsAtLeast(maxError: number, level: number): number {
   while (n > 1 && proves(n - 1)) n -= 1;
   while (!proves(n)) n += 1;
   return n;
+}
+
+/** Where a rising function of a share changes its sign, by halving: to the last digit, and at any level. */
+function rootOf(rising: (share: number) => number): number {
+  let [low, high] = [0, 1];
+  for (;;) {
+    const middle = (low + high) / 2;
+    if (middle <= low || middle >= high) return middle;
+    if (rising(middle) < 0) low = middle;
+    else high = middle;
+  }
 }
 
 function requireCounts(successes: number, trials: number): void {

@@ -56,3 +56,51 @@ export function seeded(seed: number): () => number {
     return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** ln P(Bin(n, share) ≤ k), in whole numbers alone: `share` is the fraction that the double stands for, exactly. */
+export function lnTailExact(k: number, n: number, share: number): number {
+  const [numerator, shift] = fractionOf(share);
+  const rest = (1n << shift) - numerator;
+  // Horner's rule over C(n, i)·numeratorⁱ·restⁿ⁻ⁱ: no power is formed twice.
+  let term = 1n;
+  let sum = 1n;
+  for (let i = 1; i <= k; i += 1) {
+    term = (term * BigInt(n - i + 1) * numerator) / BigInt(i);
+    sum = sum * rest + term;
+  }
+  return lnRatio(sum * rest ** BigInt(n - k), 1n << (shift * BigInt(n)));
+}
+
+/** A double inside (0, 1) as numerator / 2^shift, without rounding. */
+function fractionOf(share: number): readonly [bigint, bigint] {
+  let value = share;
+  let shift = 0n;
+  while (!Number.isInteger(value)) {
+    value *= 2;
+    shift += 1n;
+  }
+  return [BigInt(value), shift];
+}
+
+/** ln of a quotient of whole numbers, at most 1. Near 1 the gap to 1 is taken: a logarithm would lose its digits. */
+function lnRatio(above: bigint, below: bigint): number {
+  const bits = (value: bigint): number => value.toString(2).length;
+  const shift = Math.max(0, bits(below) - bits(above)) + 200;
+  const quotient = (above << BigInt(shift)) / below;
+  const gap = (1n << BigInt(shift)) - quotient;
+  // The leading 64 bits of either are enough for a double.
+  const lead = (value: bigint): readonly [number, number] => {
+    const dropped = Math.max(0, bits(value) - 64);
+    return [Number(value >> BigInt(dropped)), dropped - shift];
+  };
+  const [size, exponent] = lead(gap * 2n < quotient ? gap : quotient);
+  return gap * 2n < quotient ? Math.log1p(-size * 2 ** exponent) : Math.log(size) + exponent * Math.LN2;
+}
+
+/** ∫ f over [from, to] by Simpson's rule. */
+export function integral(f: (x: number) => number, from: number, to: number, steps = 4000): number {
+  const width = (to - from) / steps;
+  let sum = f(from) + f(to);
+  for (let i = 1; i < steps; i += 1) sum += (i % 2 === 1 ? 4 : 2) * f(from + i * width);
+  return (sum * width) / 3;
+}

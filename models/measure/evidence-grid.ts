@@ -1,0 +1,162 @@
+import type { ErrorContract } from "./certify.ts";
+import { lnErrorEvidence } from "./e-process.ts";
+import { lnWeightedEvidence, noWeightedEvidence, weighted, type WeightedEvidence } from "./weighted-evidence.ts";
+
+/**
+ * A label as evidence for a gate threshold. `confidence` is the one that the gate would compare: calibrated, and
+ * adjusted to the store where a certificate says so.
+ *
+ * `propensity` is the probability with which this decision got its label, `propensityMin` the least that any decision
+ * made under the same rules got one with: 1 while every decision goes to people, else the floor of the audit coin
+ * (`auditPropensityMin`), also for an escalation, whose own propensity is 1.
+ */
+export interface EvidenceLabel {
+  readonly confidence: number;
+  readonly isWrong: boolean;
+  readonly propensity: number;
+  readonly propensityMin: number;
+}
+
+/** What the labels at or above one gate threshold say. Plain data. */
+export interface EvidencePoint {
+  readonly gateThreshold: number;
+  /** Share of delta that this point owns; the weights of a grid sum to at most 1. */
+  readonly weight: number;
+  /** Labels that were certain (propensityMin 1), and how many of them were wrong. */
+  readonly labels: number;
+  readonly errors: number;
+  /** Labels drawn by propensity, how many of them were wrong, and what they prove. */
+  readonly sampled: number;
+  readonly sampledErrors: number;
+  readonly weighted: WeightedEvidence;
+  /** The largest ln E so far. It never falls: what was proved once stays proved in this epoch. */
+  readonly supLnEvidence: number;
+}
+
+/** Evidence over time for a fixed list of gate thresholds, from careful to generous. Plain data, kept as JSON. */
+export interface EvidenceGrid extends ErrorContract {
+  readonly points: readonly EvidencePoint[];
+}
+
+/** The most generous gate threshold that the evidence proves, with the level that it was proved at. */
+export interface EvidenceFinding {
+  readonly point: EvidencePoint;
+  /** a_j of the walk: ln E reached ln(1/level). */
+  readonly level: number;
+}
+
+const gateThresholdsMax = 200;
+/** Places of the walk that start with a share of delta, as many as `certify` has at most. */
+const starts = 4;
+/** The expected error 1 − c of each gate threshold: six a decade, because risk falls by factors and not by steps. */
+const defaultRisks = [1e-4, 1e-3, 1e-2, 1e-1].flatMap((decade) => [1, 1.5, 2, 3, 5, 7].map((part) => part * decade));
+
+/** Gate thresholds from 0.9999 down to 0.3, fixed before any label is seen. */
+export const defaultGateThresholds: readonly number[] = Object.freeze(
+  defaultRisks.map((risk) => Number((1 - risk).toFixed(6))),
+);
+
+/**
+ * A grid without evidence.
+ *
+ * @param gateThresholds fixed for the epoch and chosen without looking at its labels; sorted here, at most 200
+ * @param contract `delta` is what the evidence over time may spend (half of a running fleet's, see statistics)
+ * @param weights the share of delta that each gate threshold owns, from careful to generous; four even starts if absent
+ */
+export function startGrid(
+  gateThresholds: readonly number[],
+  contract: ErrorContract,
+  weights?: readonly number[],
+): EvidenceGrid {
+  const { maxError, delta } = contract;
+  if (!(maxError > 0 && maxError < 1)) throw new RangeError(`maxError must be inside (0, 1), got ${maxError}`);
+  if (!(delta > 0 && delta < 1)) throw new RangeError(`delta must be inside (0, 1), got ${delta}`);
+  const falling = [...new Set(gateThresholds)].sort((left, right) => right - left);
+  const fits = falling.length > 0 && falling.length <= gateThresholdsMax && falling.every(isShare);
+  if (!fits) throw new RangeError(`a grid needs 1 to ${gateThresholdsMax} gate thresholds in [0, 1]`);
+  const own = weights ?? evenStarts(falling.length);
+  // A sum of four quarters may miss 1 by a rounding; more than that would overspend delta.
+  const spends = own.length === falling.length && own.every(isShare) && sumOf(own) <= 1 + 1e-12;
+  if (!spends) throw new RangeError("weights must be shares, one a gate threshold, that sum to at most 1");
+  const points = falling.map((gateThreshold, index) =>
+    Object.freeze({
+      gateThreshold,
+      weight: own[index] ?? 0,
+      ...{ labels: 0, errors: 0, sampled: 0, sampledErrors: 0 },
+      weighted: noWeightedEvidence,
+      supLnEvidence: 0,
+    }),
+  );
+  return Object.freeze({ maxError, delta, points: Object.freeze(points) });
+}
+
+/**
+ * The grid after one more label. Labels come in the order in which they are known, each once, whatever they say: to
+ * drop one for being unwelcome would break the proof.
+ */
+export function observed(grid: EvidenceGrid, label: EvidenceLabel): EvidenceGrid {
+  if (!isShare(label.confidence)) throw new RangeError(`confidence must be in [0, 1], got ${label.confidence}`);
+  const points = grid.points.map((point) =>
+    label.confidence >= point.gateThreshold ? pointAfter(point, label, grid.maxError) : point,
+  );
+  return Object.freeze({ ...grid, points: Object.freeze(points) });
+}
+
+/**
+ * ln E of one point, at its labels so far. Certain labels and sampled ones share out the decisions by the rules that
+ * were in force, known before each decision, so at every step one factor of the product has a mean of at most 1 under
+ * H and the other stays: the product of the two is an e-process like each of them.
+ */
+export function lnEvidence(point: EvidencePoint, maxError: number): number {
+  return lnErrorEvidence(point.errors, point.labels, maxError) + lnWeightedEvidence(point.weighted);
+}
+
+/**
+ * The fallback walk (Wiens 2003; Wiens & Dmitrienko 2005) with 1 / sup E in the place of p-values: rejected iff
+ * sup E ≥ 1/a_j, and a rejected hypothesis hands its level to the next. The probability that the finding is ever wrong
+ * is at most delta, however often it is looked at. Null: nothing is proved, so nothing may be automated.
+ */
+export function certifiedByEvidence(grid: EvidenceGrid): EvidenceFinding | null {
+  let best: EvidenceFinding | null = null;
+  let handed = 0;
+  for (const point of grid.points) {
+    const level = point.weight * grid.delta + handed;
+    // A level of 0 rejects nothing, however strong the evidence.
+    const isRejected = level > 0 && point.supLnEvidence >= -Math.log(level);
+    if (isRejected) best = Object.freeze({ point, level });
+    handed = isRejected ? level : 0;
+  }
+  return best;
+}
+
+function pointAfter(point: EvidencePoint, label: EvidenceLabel, maxError: number): EvidencePoint {
+  const wrong = label.isWrong ? 1 : 0;
+  const counted =
+    label.propensityMin === 1
+      ? { ...point, labels: point.labels + 1, errors: point.errors + wrong }
+      : {
+          ...point,
+          sampled: point.sampled + 1,
+          sampledErrors: point.sampledErrors + wrong,
+          weighted: weighted(point.weighted, label, maxError),
+        };
+  // A wrong answer never raises E, so there is nothing to compute.
+  if (label.isWrong) return Object.freeze(counted);
+  const supLnEvidence = Math.max(point.supLnEvidence, lnEvidence(counted, maxError));
+  return Object.freeze({ ...counted, supLnEvidence });
+}
+
+function evenStarts(length: number): readonly number[] {
+  const places = Math.min(starts, length);
+  const weights = Array.from({ length }, () => 0);
+  for (let start = 0; start < places; start += 1) weights[Math.floor((start * length) / places)] = 1 / places;
+  return weights;
+}
+
+function isShare(value: number): boolean {
+  return value >= 0 && value <= 1;
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}

@@ -1,0 +1,106 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  auditedErrorShare,
+  auditPropensity,
+  auditPropensityMin,
+  errorSpread,
+  inversePropensityEstimate,
+} from "../../../models/measure/inverse-propensity.ts";
+import { seeded } from "./by-hand.ts";
+
+describe("the propensity of an audit", () => {
+  const share = fc.double({ min: 1e-4, max: 1, noNaN: true });
+
+  test("is never below half of the share nor above 1, whatever it is asked", () => {
+    const anything = fc.double({ min: -2, max: 2 });
+    fc.assert(
+      fc.property(anything, anything, share, (confidence, scale, auditShare) => {
+        const propensity = auditPropensity(confidence, scale, auditShare);
+        expect(propensity).toBeGreaterThanOrEqual(auditPropensityMin(auditShare));
+        expect(propensity).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  test("is the share on average, and highest where the answer is least sure", () => {
+    const confidences = Array.from({ length: 1000 }, (_, i) => 0.9 + i / 10_000);
+    const scale = confidences.reduce((sum, c) => sum + errorSpread(c), 0) / 1000;
+    const all = confidences.map((c) => auditPropensity(c, scale, 0.02));
+    expect(all.reduce((sum, pi) => sum + pi, 0) / 1000).toBeCloseTo(0.02, 12);
+    expect(all.every((pi, i) => i === 0 || pi < (all[i - 1] ?? 0))).toBe(true);
+  });
+
+  test("is the share until there is a scale, 1 for what is no number, 0 where nothing is audited", () => {
+    expect([auditPropensity(0.99, 0, 0.02), auditPropensity(0.99, Number.NaN, 0.02)]).toEqual([0.02, 0.02]);
+    expect(auditPropensity(Number.NaN, 0.1, 0.02)).toBe(1);
+    expect(auditPropensity(0.99, 0.1, 0)).toBe(0);
+    expect(() => auditPropensity(0.99, 0.1, 1.5)).toThrow(RangeError);
+    expect(() => auditPropensity(0.99, 0.1, Number.NaN)).toThrow(RangeError);
+  });
+});
+
+describe("an estimate by inverse propensity", () => {
+  test("is unbiased over every outcome of two audits, whatever the control variate says", () => {
+    const rows = [
+      { f: 0.7, pi: 0.25, e: 1 },
+      { f: 0.1, pi: 0.5, e: 0 },
+    ] as const;
+    let mean = 0;
+    for (const drawn of [
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ] as const) {
+      const chance = rows.reduce((product, { pi }, i) => product * (drawn[i] === 1 ? pi : 1 - pi), 1);
+      // The estimate is cut to [0, 1], so the raw mean is formed here from rows that stay inside.
+      const values = rows.map(({ f, pi, e }, i) => (drawn[i] === 1 ? f + (e - f) / pi : f));
+      mean += (chance * values.reduce((sum, value) => sum + value, 0)) / 2;
+    }
+    expect(mean).toBeCloseTo(0.5, 14);
+    const found = inversePropensityEstimate(
+      { expectedError: [0.7, 0.1], propensity: [0.25, 0.5], outcome: [-1, 0] },
+      0.05,
+    );
+    expect(found.share).toBeCloseTo((0.7 + 0.1 - 0.1 / 0.5) / 2, 14);
+    expect(found.labels).toBe(1);
+  });
+
+  test("is narrower with a control variate that knows something, and covers", () => {
+    const random = seeded(12);
+    let covered = { with: 0, without: 0, few: 0 };
+    let narrower = 0;
+    const draws = 200;
+    for (let draw = 0; draw < draws; draw += 1) {
+      const f = Array.from({ length: 2000 }, () => (random() < 0.05 ? 0.6 : 0.005));
+      const e = f.map((p) => (random() < p ? 1 : 0));
+      const propensity = f.map((p) => (p > 0.1 ? 0.5 : 0.1));
+      const outcome = e.map((value, i) => (random() < (propensity[i] ?? 0) ? value : -1));
+      const truth = 0.05 * 0.6 + 0.95 * 0.005;
+      const good = inversePropensityEstimate({ expectedError: f, propensity, outcome }, 0.05);
+      const blank = inversePropensityEstimate({ expectedError: f.map(() => 0), propensity, outcome }, 0.05);
+      const drawn = outcome.flatMap((value, i) => (value < 0 ? [] : [i]));
+      const few = auditedErrorShare(
+        drawn.map((i) => propensity[i] ?? 1),
+        drawn.map((i) => outcome[i] ?? 0),
+        0.05,
+      );
+      const has = (x: typeof good): number => (x.lower <= truth && truth <= x.upper ? 1 : 0);
+      covered = { with: covered.with + has(good), without: covered.without + has(blank), few: covered.few + has(few) };
+      narrower += good.upper - good.lower < blank.upper - blank.lower ? 1 : 0;
+    }
+    expect(narrower / draws).toBeGreaterThan(0.9);
+    for (const hits of Object.values(covered)) expect(hits / draws).toBeGreaterThan(0.88);
+  });
+
+  test("knows nothing without labels, and refuses rows outside their range", () => {
+    expect(auditedErrorShare([], [], 0.05)).toMatchObject({ lower: 0, upper: 1, labels: 0 });
+    expect(auditedErrorShare([0.5, 0.5], [1, 0], 0.05).share).toBe(0.5);
+    expect(() => auditedErrorShare([0], [1], 0.05)).toThrow(RangeError);
+    const rows = { expectedError: [0.1], propensity: [0], outcome: [1] };
+    expect(() => inversePropensityEstimate(rows, 0.05)).toThrow(RangeError);
+    expect(() => inversePropensityEstimate({ ...rows, propensity: [1], outcome: [] }, 0.05)).toThrow(RangeError);
+    expect(() => inversePropensityEstimate({ ...rows, propensity: [1] }, 0)).toThrow(RangeError);
+  });
+});
