@@ -24,6 +24,7 @@ import { feedRoutes } from "./feed/feed.ts";
 import { createAgentDoor } from "./fleet/agent-door.ts";
 import { enrolmentRoutes } from "./fleet/enrolment.ts";
 import { heartbeatRoutes } from "./fleet/heartbeats.ts";
+import { createGatePort, samplingListener } from "./gate/gate-listener.ts";
 import { openHubKey } from "./hub-key.node.ts";
 import { ingestRoutes } from "./ingest/ingest.ts";
 import { createHubMetrics } from "./metrics.node.ts";
@@ -170,8 +171,10 @@ async function openRooms(
   const vault = createPictureVault(parts.database, blobs, parts.clock);
   const key = await openHubKey(parts.database);
   const { reviewPolicy } = options;
-  const review = createReviewRoom({ ...parts, vault, ...(reviewPolicy ? { policy: reviewPolicy } : {}) });
-  const listener = tellingListener(review.listener, parts.events);
+  const gate = createGatePort(parts);
+  const review = createReviewRoom({ ...parts, vault, gate, ...(reviewPolicy ? { policy: reviewPolicy } : {}) });
+  const sampling = samplingListener(review.listener, parts);
+  const listener = tellingListener(sampling, parts.events);
   const publicUrl = options.publicUrl === undefined ? null : publicOriginOf(options.publicUrl);
   const isPublicKey = (text: string): boolean => signatureVerifier(text) !== null;
   return [
@@ -186,7 +189,7 @@ async function openRooms(
     ...openOperations(parts, {
       key,
       vault,
-      listener: review.listener,
+      listener: sampling,
       allowedWebhookHosts: options.allowedWebhookHosts ?? [],
     }),
   ];

@@ -1,6 +1,7 @@
 import { type SigningKey } from "../../protocol/platform/signing.node.ts";
 import { configRoutes } from "./config/config-routes.ts";
 import { fleetRoutes } from "./fleet/fleet-routes.ts";
+import { createGateRoom } from "./gate/gate-room.ts";
 import { watchPresence } from "./fleet/presence.ts";
 import { liveRoom } from "./live/live-room.ts";
 import { type HubParts, type HubRoom } from "./room.ts";
@@ -24,6 +25,7 @@ export function openOperations(parts: HubParts, options: OperationsOptions): rea
   return [
     { routes: configRoutes({ ...parts, sign: (bytes) => options.key.sign(bytes) }) },
     { routes: fleetRoutes(parts), start: () => watchPresence(parts) },
+    createGateRoom(parts),
     liveRoom(parts),
     privacyRoom({ ...parts, vault: options.vault, listener: options.listener }),
     { routes: webhookRoutes({ ...parts, sender }), start: () => startWebhookWorker({ ...parts, sender }) },

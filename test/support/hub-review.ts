@@ -5,10 +5,12 @@ import { createAuditTrail } from "../../cloud-sync/hub/audit/audit-trail.ts";
 import { openFileBlobs } from "../../cloud-sync/hub/blobs/file-blobs.node.ts";
 import { createPictureVault } from "../../cloud-sync/hub/blobs/picture-vault.node.ts";
 import { type PictureVault } from "../../cloud-sync/hub/blobs/picture-vault.ts";
-import { type CaseListener, type OpenedCase } from "../../cloud-sync/hub/cases/case-opening.ts";
+import { type CaseListener, type CaseSample, type OpenedCase } from "../../cloud-sync/hub/cases/case-opening.ts";
 import { type HubDatabase } from "../../cloud-sync/hub/database/database.ts";
 import { openHubDatabase } from "../../cloud-sync/hub/database/open-database.node.ts";
+import { type HubParts } from "../../cloud-sync/hub/room.ts";
 import { hubReviewPolicy, type ReviewParts } from "../../cloud-sync/hub/review/review-parts.ts";
+import { createGatePort, samplingListener } from "../../cloud-sync/hub/gate/gate-listener.ts";
 import { createReviewListener } from "../../cloud-sync/hub/review/review-listener.ts";
 import { newId, silentLogger, type Clock, type FeedItem, type Random, type Timers } from "../../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../../protocol/platform/clock.node.ts";
@@ -45,15 +47,19 @@ export async function openReviewPlace(options: PlaceOptions = {}): Promise<Revie
   const database = (options.wrap ?? ((same) => same))(opened.database);
   const vault = createPictureVault(database, await openFileBlobs(join(dir, "blobs"), { clock, random }), clock);
   const { hubId } = opened;
-  const parts: ReviewParts = {
+  const hub: HubParts = {
     ...{ hubId, database, clock, timers, random, hasher: nodeHasher, logger: silentLogger },
     audit: createAuditTrail(hubId, clock, nodeHasher),
     events: { wants: () => Promise.resolve(false), emit: () => Promise.resolve() },
+  };
+  const parts: ReviewParts = {
+    ...hub,
+    gate: createGatePort(hub),
     policy: { ...hubReviewPolicy, ...options.policy },
     onDecided: () => Promise.resolve(),
   };
   return {
-    ...{ parts, database, vault, listener: createReviewListener(parts) },
+    ...{ parts, database, vault, listener: samplingListener(createReviewListener(parts), hub) },
     close: async () => {
       await opened.database.close();
       rmSync(dir, { recursive: true, force: true });
@@ -73,6 +79,20 @@ export interface SeedTraits {
   readonly costs?: OpenedCase["costs"];
   readonly picture?: Uint8Array;
   readonly agentId?: string | null;
+  /** Null: no model had an answer. */
+  readonly sample?: Partial<CaseSample> | null;
+}
+
+export const seedModel = `sha256:${"a".repeat(64)}`;
+
+function seedSample(traits: SeedTraits): CaseSample | null {
+  const { label = "Kiwi", confidence = 0.6, sample } = traits;
+  if (sample === null || label === null) return null;
+  return {
+    ...{ rung: "fine", predicted: label, confidence, gateThreshold: 0.95, certificate: null, model: seedModel },
+    ...{ calibration: "none", propensity: 1, isUniform: false, isRule: false, basket: null, isLost: false },
+    ...sample,
+  };
 }
 
 export const seedAgent = "agent-1";
@@ -114,7 +134,8 @@ async function seedBatch(place: ReviewPlace, count: number, traits: SeedTraits):
   const [heldMs, dueMs] = [nowMs - heldAgoMs, leftMs === null ? null : nowMs + leftMs];
   const opened = Array.from({ length: count }, (): OpenedCase => {
     const caseId = newId(parts.clock, parts.random);
-    return { caseId, store, task, kind, dueMs, heldMs, confidence, label, costs };
+    const sample = seedSample(traits);
+    return { caseId, store, task, kind, dueMs, heldMs, confidence, label, costs, sample };
   });
   const rows = opened.map(({ caseId }) => {
     const decision = { ...heldDecision(undefined, label ?? "Kiwi"), task, confidence };

@@ -21,6 +21,7 @@ const vote = (person: string, answer: ReviewAnswer): Vote => ({
 });
 const inputs = (more: Partial<ConsensusInputs> = {}): ConsensusInputs => ({
   ...{ reviewersNeeded: 2, adjudication: true, secondOpinion: false, kind: "escalation", modelLabel: null },
+  isUnderContract: false,
   ...more,
 });
 
@@ -50,7 +51,7 @@ const events: Readonly<Record<string, ConsensusEvent>> = {
   answered: { kind: "answered", vote: vote("z", label("K")) },
   adjudicated: { kind: "adjudicated", vote: vote("z", label("K")) },
   escalated: { kind: "escalated" },
-  settled: { kind: "settled" },
+  settled: { kind: "settled", label: null },
   expired: { kind: "expired" },
 };
 
@@ -104,6 +105,52 @@ describe("the consensus machine", () => {
     });
   });
 
+  it("under a contract one word against the model leaves, and is no label before a lead has spoken", () => {
+    const rules = inputs({ reviewersNeeded: 1, modelLabel: "A", isUnderContract: true, adjudication: false });
+    const contradicted = run(answered(label("B")), rules);
+    expect(contradicted).toMatchObject({ state: { kind: "adjudicating", why: "model", isSent: true } });
+    expect(contradicted.effects.map(({ kind }) => kind)).toEqual(["decide", "withdraw", "ask"]);
+    const heard = run([...answered(label("B")), { kind: "adjudicated", vote: vote("l", label("A")) }], rules);
+    expect(heard.state.kind).toBe("decided");
+    expect(heard.effects.filter(({ kind }) => kind === "confirm")).toEqual([
+      { kind: "confirm", label: "A", source: "adjudication" },
+    ]);
+    expect(heard.effects.filter(({ kind }) => kind === "decide")).toHaveLength(1);
+    // Whoever agrees with the model, and two who agree against it, need no lead.
+    expect(run(answered(label("A")), rules).state.kind).toBe("decided");
+    const two = { ...rules, reviewersNeeded: 2 };
+    expect(run(answered(label("B"), label("B")), two).effects).toContainEqual({
+      ...{ kind: "confirm", label: "B", source: "consensus" },
+    });
+    expect(run(answered(label("B")), { ...rules, kind: "import" as const }).state.kind).toBe("decided");
+  });
+
+  it("under a contract a blind second opinion may confirm who contradicted the model, and a lead hears them if not", () => {
+    const rules = inputs({ reviewersNeeded: 1, modelLabel: "A", isUnderContract: true, secondOpinion: true });
+    const first = run(answered(label("B")), rules);
+    expect(first.asked).toMatchObject([{ role: "second", isBlind: true }]);
+    expect(first.effects.filter(({ kind }) => kind === "confirm")).toEqual([]);
+    expect(run(answered(label("B"), label("B")), rules).effects).toContainEqual({
+      ...{ kind: "confirm", label: "B", source: "consensus" },
+    });
+    expect(run(answered(label("B"), label("A")), rules).state).toMatchObject({ kind: "adjudicating", isSent: true });
+  });
+
+  it("under a contract a person in the store who contradicts the model is heard by a lead, whose word is a label", () => {
+    const rules = inputs({ reviewersNeeded: 1, modelLabel: "A", isUnderContract: true });
+    const settled = run([{ kind: "settled", label: "B" }], rules);
+    expect(settled).toMatchObject({ state: { kind: "adjudicating", isSent: true }, asked: [{ role: "adjudication" }] });
+    expect(run([{ kind: "settled", label: "A" }], rules).state.kind).toBe("closed");
+    const heard = run(
+      [
+        { kind: "settled", label: "B" },
+        { kind: "adjudicated", vote: vote("l", label("B")) },
+      ],
+      rules,
+    );
+    expect(heard.effects.map(({ kind }) => kind)).toEqual(["withdraw", "ask", "confirm", "withdraw"]);
+  });
+
   const answer = fc.oneof(
     fc.constantFrom("A", "B", "C").map(label),
     fc.constantFrom<ReviewAnswer>({ kind: "cannot_tell" }, { kind: "bad_picture" }),
@@ -113,7 +160,11 @@ describe("the consensus machine", () => {
     { weight: 1, arbitrary: answer.map((given): ConsensusEvent => ({ kind: "adjudicated", vote: vote("l", given) })) },
     {
       weight: 1,
-      arbitrary: fc.constantFrom<ConsensusEvent>({ kind: "escalated" }, { kind: "settled" }, { kind: "expired" }),
+      arbitrary: fc.constantFrom<ConsensusEvent>(
+        { kind: "escalated" },
+        { kind: "settled", label: null },
+        { kind: "expired" },
+      ),
     },
   );
   const anyInputs = fc.record({
@@ -122,6 +173,7 @@ describe("the consensus machine", () => {
     secondOpinion: fc.boolean(),
     kind: fc.constantFrom<ConsensusInputs["kind"]>("escalation", "audit", "import"),
     modelLabel: fc.constantFrom("A", null),
+    isUnderContract: fc.boolean(),
   });
 
   it("an answer leaves at most once, and nothing leaves a case that was closed", () => {
@@ -142,7 +194,10 @@ describe("the consensus machine", () => {
         for (const effect of run(some, rules).effects) {
           if (effect.kind !== "decide" || effect.answer.kind !== "label") continue;
           const byLead = effect.votes.some(({ person }) => person === "l");
-          const enough = rules.adjudication ? rules.reviewersNeeded : Math.floor(rules.reviewersNeeded / 2) + 1;
+          const enough =
+            rules.adjudication || rules.isUnderContract
+              ? rules.reviewersNeeded
+              : Math.floor(rules.reviewersNeeded / 2) + 1;
           expect(byLead || effect.votes.length >= enough).toBe(true);
         }
       }),

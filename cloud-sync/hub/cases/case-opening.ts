@@ -32,6 +32,29 @@ export interface OpenedCase {
   /** The model's answer, or null. */
   readonly label: string | null;
   readonly costs: { readonly review: number; readonly wrongAccept: number } | null;
+  /** Null where no model had an answer. */
+  readonly sample: CaseSample | null;
+}
+
+/** What the gate's statistics need of a model's answer that people look at. */
+export interface CaseSample {
+  readonly rung: "fine" | "coarse";
+  readonly predicted: string;
+  /** The model's own, before any calibration of the store. */
+  readonly confidence: number;
+  readonly gateThreshold: number;
+  readonly certificate: string | null;
+  /** `sha256:…` of the model and of its calibration; `none` where it has none. */
+  readonly model: string;
+  readonly calibration: string;
+  /** Chance that it would be looked at, in (0, 1]. */
+  readonly propensity: number;
+  readonly isUniform: boolean;
+  /** A rule decided and not the gate. */
+  readonly isRule: boolean;
+  readonly basket: string | null;
+  /** An audit sample whose picture the box has no more: nobody can say that it was right. */
+  readonly isLost: boolean;
 }
 
 export interface SettledCase {

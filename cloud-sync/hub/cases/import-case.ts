@@ -139,7 +139,11 @@ function rowOf(
 
 function openedCase({ caseId, store, task, view, dueMs }: MadeCase, nowMs: number): OpenedCase {
   const label = view.suggestions[0]?.label ?? null;
-  return { caseId, store, task, kind: "import", dueMs, heldMs: nowMs, confidence: view.confidence, label, costs: null };
+  const { confidence } = view;
+  return {
+    ...{ caseId, store, task, kind: "import" as const, dueMs, heldMs: nowMs, confidence, label },
+    ...{ costs: null, sample: null },
+  };
 }
 
 async function tellOpened(

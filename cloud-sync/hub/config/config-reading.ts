@@ -140,7 +140,7 @@ function lineOf(row: Pick<HubTables["config_history"], (typeof lineColumns)[numb
 export async function readStoreTexts(
   db: Db,
   which: LayerKey,
-): Promise<readonly { readonly store: string; readonly texts: StoreTexts }[]> {
+): Promise<readonly { readonly store: string; readonly region: string | null; readonly texts: StoreTexts }[]> {
   const regions = new Map(
     (await db.selectFrom("stores").select(["store", "region"]).execute()).map((row) => [row.store, row.region]),
   );
@@ -164,7 +164,7 @@ export async function readStoreTexts(
     .map((store) => {
       const region = regions.get(store) ?? null;
       return {
-        store,
+        ...{ store, region },
         texts: {
           fleet: texts.get("fleet/-") ?? "",
           region: region === null ? "" : (texts.get(`region/${region}`) ?? ""),

@@ -45,6 +45,8 @@ export type HubNews =
   | { readonly kind: "queue"; readonly task: string }
   | { readonly kind: "agent"; readonly agentId: string }
   | { readonly kind: "config" }
+  /** Labels of a task wait to be counted, its contract is another, or a certificate is. */
+  | { readonly kind: "gate"; readonly task: string }
   /** Who is told by webhook has changed; there is something to tell. */
   | { readonly kind: "webhooks" | "delivery" }
   | { readonly kind: "people"; readonly personId: string };

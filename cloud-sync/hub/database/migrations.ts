@@ -6,6 +6,7 @@ import { caseMigrations } from "../cases/case-migrations.ts";
 import { configMigrations } from "../config/config-migrations.ts";
 import { dropInMigrations } from "../drop-in/drop-in-migrations.ts";
 import { fleetMigrations } from "../fleet/fleet-migrations.ts";
+import { gateMigrations } from "../gate/gate-migrations.ts";
 import { peopleMigrations } from "../people/people-migrations.ts";
 import { privacyMigrations } from "../privacy/privacy-migrations.ts";
 import { webhookMigrations } from "../webhooks/webhook-migrations.ts";
@@ -43,4 +44,5 @@ export const hubMigrations: HubMigrations = {
   ...webhookMigrations,
   ...privacyMigrations,
   ...dropInMigrations,
+  ...gateMigrations,
 };

@@ -4,6 +4,7 @@ import { type CaseTables } from "../cases/case-tables.ts";
 import { type ConfigTables } from "../config/config-tables.ts";
 import { type DropInTables } from "../drop-in/drop-in-tables.ts";
 import { type FleetTables } from "../fleet/fleet-tables.ts";
+import { type GateTables } from "../gate/gate-tables.ts";
 import { type PeopleTables } from "../people/people-tables.ts";
 import { type PrivacyTables } from "../privacy/privacy-tables.ts";
 import { type WebhookTables } from "../webhooks/webhook-tables.ts";
@@ -17,6 +18,7 @@ export interface HubTables
   extends
     InstanceTables,
     FleetTables,
+    GateTables,
     CaseTables,
     ConfigTables,
     DropInTables,

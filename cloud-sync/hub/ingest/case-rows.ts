@@ -5,6 +5,7 @@ import { type CaseListener, type OpenedCase } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { insertRows, type InsertRow } from "../database/insert-rows.ts";
 import { type HubParts } from "../room.ts";
+import { caseSample } from "./case-sample.ts";
 import { type ReadItem } from "./ingest-items.ts";
 
 export interface InlinePicture {
@@ -125,7 +126,8 @@ function rowOf(
   };
 }
 
-function openedCase(agent: AgentCaller, { item, decision }: CaseItem, caseId: string, nowMs: number): OpenedCase {
+function openedCase(agent: AgentCaller, row: CaseItem, caseId: string, nowMs: number): OpenedCase {
+  const { item, decision } = row;
   const left = item.brief?.reviewLeftMs ?? null;
   return {
     caseId,
@@ -137,6 +139,7 @@ function openedCase(agent: AgentCaller, { item, decision }: CaseItem, caseId: st
     confidence: decision.confidence,
     label: labelOf(decision),
     costs: item.brief?.costs ?? null,
+    sample: caseSample(row),
   };
 }
 

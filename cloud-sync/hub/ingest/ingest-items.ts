@@ -12,11 +12,12 @@ import {
   type IngestRequest,
   type Outcome,
   type Result,
+  type Sample,
 } from "../../../protocol/index.ts";
 
 /** An outbox row, read: what its text says, or why it cannot be taken. Pure. */
 export type ReadItem = { readonly item: IngestItem; readonly digest: string } & (
-  | { readonly kind: "case"; readonly decision: Decision }
+  | { readonly kind: "case"; readonly decision: Decision; readonly sample: Sample | null }
   | { readonly kind: "revision"; readonly decision: Decision }
   | { readonly kind: "review"; readonly review: StoredReview }
   | { readonly kind: "outcome"; readonly outcome: Outcome }
@@ -61,7 +62,9 @@ function contentOf(item: IngestItem): Partial<ReadItem> {
     case "audit":
       if (!item.brief)
         return { kind: "refused", error: new HoldpointError("HP_SCHEMA", "the case comes without its brief") };
-      return parsed(item, outboxBodies[item.kind], value, ({ decision }) => ({ kind: "case", decision }));
+      return parsed(item, outboxBodies[item.kind], value, ({ decision, sample = null }) => {
+        return { kind: "case", decision, sample };
+      });
     case "revision":
       return parsed(item, outboxBodies.revision, value, ({ decision }) => ({ kind: "revision", decision }));
     case "review":

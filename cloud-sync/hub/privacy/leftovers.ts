@@ -13,6 +13,7 @@ const keptMs = Object.freeze({
   deliveriesDead: 30 * day,
   enrolTokens: 30 * day,
   decisionHours: 400 * day,
+  gateLabels: 400 * day,
 });
 
 /** Deletes what is past its time, a bounded step of each kind. Returns whether there is more. */
@@ -57,6 +58,16 @@ export async function clearLeftovers({ database, clock }: Pick<HubParts, "databa
     await db
       .deleteFrom("enrol_tokens")
       .where("expires_ms", "<", nowMs - keptMs.enrolTokens)
+      .executeTakeFirst(),
+    await db
+      .deleteFrom("gate_labels")
+      .where("case_id", "in", (rows) =>
+        rows
+          .selectFrom("gate_labels")
+          .select("case_id")
+          .where("came_ms", "<", nowMs - keptMs.gateLabels)
+          .limit(rowsMax),
+      )
       .executeTakeFirst(),
     await db
       .deleteFrom("decision_hours")

@@ -40,5 +40,6 @@ export async function confirmLabel(
       .onConflict((conflict) => conflict.column("case_id").doUpdateSet({ label, source }))
       .execute();
   }
+  await parts.gate.learn(trx, { kind: "label", caseId: held.case_id, label, source });
   return { ...held, ...changes };
 }

@@ -21,6 +21,8 @@ import { addSlots, lockSlots, tellStory, type CaseRow, type Slot, type SlotRow }
 /** What a case's row keeps of its rules: with the coin of the second opinion, which is thrown once. */
 export interface CaseRules extends ReviewRules {
   readonly isSecondOpinion: boolean;
+  /** Absent in rows from before there were contracts. */
+  readonly isUnderContract?: boolean;
 }
 
 /**
@@ -77,7 +79,24 @@ export async function stepCase(
   await trx.db.updateTable("review_cases").set(changes).where("case_id", "=", held.case_id).execute();
   let row: CaseRow = { ...held, ...changes };
   for (const effect of effects) row = await perform(parts, trx, row, rules, effect);
+  await tellGate(parts, trx, row, state);
   return row;
+}
+
+/** A label is told where it is confirmed; here, that there is none yet, or that there will be none. */
+async function tellGate(
+  { gate }: ReviewParts,
+  trx: HubTransaction,
+  { case_id: caseId, model_label: modelLabel }: CaseRow,
+  state: ConsensusState,
+): Promise<void> {
+  if (isOpen(state)) {
+    if (state.votes.length > 0 || state.kind === "adjudicating") await gate.learn(trx, { kind: "pending", caseId });
+  } else if (state.kind === "decided") {
+    if (state.answer.kind !== "label") await gate.learn(trx, { kind: "unknowable", caseId });
+  } else if (state.votes.every(({ answer }) => answer.kind === "label" && answer.label === modelLabel)) {
+    await gate.learn(trx, { kind: "dropped", caseId });
+  }
 }
 
 function inputsOf(held: CaseRow, rules: CaseRules): ConsensusInputs {
@@ -85,6 +104,7 @@ function inputsOf(held: CaseRow, rules: CaseRules): ConsensusInputs {
     reviewersNeeded: rules.reviewersNeeded,
     adjudication: rules.adjudication,
     secondOpinion: rules.isSecondOpinion,
+    isUnderContract: rules.isUnderContract ?? false,
     kind: held.kind,
     modelLabel: held.model_label,
   };
@@ -108,8 +128,8 @@ async function perform(
     case "ask": {
       const { case_id: caseId, store, task, queue_key: queueKey, held_ms: heldMs } = held;
       const { role, isBlind } = effect;
-      // What has been sent is no longer waited for.
-      const dueMs = held.sent_ms === null ? held.due_ms : null;
+      // What has been sent, or decided in the store, is no longer waited for.
+      const dueMs = held.sent_ms === null && held.final_ms === null ? held.due_ms : null;
       await addSlots(parts, trx, [{ caseId, store, task, role, isBlind, skill: rules.skill, queueKey, heldMs, dueMs }]);
       await tellStory(parts, trx, caseId, "asked", { role });
       return held;

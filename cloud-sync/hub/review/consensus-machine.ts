@@ -18,6 +18,9 @@ import { type LabelSource } from "./review-tables.ts";
  * answer ("bad picture" if all said so). A model's answer to an audit sample counts like one more vote: who contradicts
  * it contradicts a decision that has taken effect, so a lead looks. `isSent` says that an answer has left already and
  * that the further ones are labels.
+ *
+ * Under a contract the model's answer is what certificates are made of, and one person against it is not enough to call
+ * it wrong: reviewers err as often as a good model does. The answer leaves as ever, and a lead then says who was right.
  */
 export type ConsensusState =
   | { readonly kind: "gathering"; readonly votes: readonly Vote[]; readonly asked: number; readonly isSent: boolean }
@@ -44,8 +47,8 @@ export type ConsensusEvent =
   | { readonly kind: "adjudicated"; readonly vote: Vote }
   /** A reviewer hands the case to a lead. */
   | { readonly kind: "escalated" }
-  /** The store's journal has made the decision final. */
-  | { readonly kind: "settled" }
+  /** The store's journal has made the decision final; `label` is what a person in the store said, else null. */
+  | { readonly kind: "settled"; readonly label: string | null }
   /** Nobody is asked any more, and time is up. */
   | { readonly kind: "expired" };
 
@@ -56,6 +59,8 @@ export interface ConsensusInputs {
   readonly secondOpinion: boolean;
   readonly kind: "escalation" | "audit" | "import";
   readonly modelLabel: string | null;
+  /** The task's gate threshold is certified: whoever contradicts the model alone is heard by a lead. */
+  readonly isUnderContract: boolean;
 }
 
 export type ConsensusEffect =
@@ -91,8 +96,9 @@ export function consensus(state: ConsensusState, event: ConsensusEvent, inputs: 
     case "escalated":
       return state.kind === "gathering" ? adjudicate(state, state.votes, "escalated") : same(state);
     case "settled":
+      return end(state, event.kind, event.label, inputs);
     case "expired":
-      return end(state, event.kind, inputs);
+      return end(state, event.kind, null, inputs);
   }
 }
 
@@ -104,7 +110,8 @@ function answered(before: Gathering, vote: Vote, inputs: ConsensusInputs): Conse
   const labels = labelsOf(votes);
   const needed = before.isSent ? 2 : inputs.reviewersNeeded;
   const [label] = labels;
-  if (new Set(labels).size > 1 && inputs.adjudication) return adjudicate(state, votes, "disagreement");
+  const hasLead = inputs.adjudication || inputs.isUnderContract;
+  if (new Set(labels).size > 1 && hasLead) return adjudicate(state, votes, "disagreement");
   if (labels.length >= needed) {
     return new Set(labels).size === 1 && label !== undefined
       ? agreed(state, label, inputs)
@@ -117,7 +124,7 @@ function answered(before: Gathering, vote: Vote, inputs: ConsensusInputs): Conse
   // A second opinion that could not tell leaves the first one standing.
   if (before.isSent) return step({ kind: "decided", votes, answer: votes[0]?.answer ?? vote.answer });
   if (labels.length === 0) return decided(state, withoutLabel(votes), "review");
-  if (inputs.adjudication) return adjudicate(state, votes, "undecided");
+  if (hasLead) return adjudicate(state, votes, "undecided");
   return decided(state, byMajority(labels, needed), "review");
 }
 
@@ -127,19 +134,31 @@ function askedMax(needed: number, isSent: boolean): number {
 }
 
 function agreed(state: Gathering, label: string, inputs: ConsensusInputs): ConsensusStep {
-  const contradicts = inputs.kind === "audit" && inputs.modelLabel !== null && inputs.modelLabel !== label;
-  if (contradicts && inputs.adjudication && !state.isSent) return adjudicate(state, state.votes, "model");
+  const contradicts = contradictsModel(label, inputs);
+  const hasLead = inputs.adjudication || inputs.isUnderContract;
+  if (contradicts && inputs.kind === "audit" && hasLead && !state.isSent) {
+    return adjudicate(state, state.votes, "model");
+  }
   const isConfirmed = state.votes.length > 1 || (inputs.kind === "audit" && inputs.modelLabel === label);
   const answer: ReviewAnswer = { kind: "label", label };
   const step = decided(state, answer, isConfirmed ? "consensus" : "review");
-  if (!inputs.secondOpinion || state.isSent || inputs.kind === "audit" || inputs.reviewersNeeded > 1) return step;
-  return {
-    state: { kind: "gathering", votes: state.votes, asked: 2, isSent: true },
-    effects: [
-      ...step.effects.filter(({ kind }) => kind !== "withdraw"),
-      { kind: "ask", role: "second", isBlind: true },
-    ],
-  };
+  if (state.isSent || inputs.kind === "audit" || inputs.reviewersNeeded > 1) return step;
+  // One word against the model's stays open until it is confirmed: its label is not told yet.
+  const isDoubted = contradicts && inputs.isUnderContract;
+  const told = step.effects.filter(({ kind }) => kind === "decide" || (kind === "confirm" && !isDoubted));
+  if (inputs.secondOpinion) {
+    return {
+      state: { kind: "gathering", votes: state.votes, asked: 2, isSent: true },
+      effects: [...told, { kind: "ask", role: "second", isBlind: true }],
+    };
+  }
+  if (!isDoubted) return step;
+  const { state: next, effects } = adjudicate({ isSent: true }, state.votes, "model");
+  return { state: next, effects: [...told, ...effects] };
+}
+
+function contradictsModel(label: string, { kind, modelLabel }: ConsensusInputs): boolean {
+  return kind !== "import" && modelLabel !== null && modelLabel !== label;
 }
 
 function decided(
@@ -170,9 +189,18 @@ function adjudicated(state: Extract<ConsensusState, { kind: "adjudicating" }>, v
 }
 
 /** What was sent, and audit samples, are settled already: people go on labelling them. */
-function end(state: ConsensusState, why: "settled" | "expired", inputs: ConsensusInputs): ConsensusStep {
+function end(
+  state: ConsensusState,
+  why: "settled" | "expired",
+  label: string | null,
+  inputs: ConsensusInputs,
+): ConsensusStep {
   if (state.kind !== "gathering" && state.kind !== "adjudicating") return same(state);
   if (state.isSent || (why === "settled" && inputs.kind === "audit")) return same(state);
+  // A person in the store alone against the model is heard like one at the hub.
+  if (label !== null && inputs.isUnderContract && contradictsModel(label, inputs)) {
+    return adjudicate({ isSent: true }, state.votes, "model");
+  }
   return step({ kind: "closed", votes: state.votes, why }, { kind: "withdraw" });
 }
 

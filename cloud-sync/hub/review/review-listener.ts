@@ -52,6 +52,10 @@ export function createReviewListener(parts: ReviewParts): CaseListener {
       const decided = held.kind === "audit" ? held.model_label : held.final_label;
       const truth = label ?? (isCorrect === true ? decided : null);
       if (truth !== null) await confirmLabel(parts, trx, held, truth, "outcome");
+      // The world only says that it was wrong: that is about the model where its answer took effect.
+      else if (isCorrect === false && decided !== null && decided === held.model_label) {
+        await parts.gate.learn(trx, { kind: "wrong", caseId, source: "outcome" });
+      }
     },
   };
 }
@@ -60,12 +64,13 @@ async function open(parts: ReviewParts, trx: HubTransaction, cases: readonly Ope
   if (cases.length === 0) return;
   const nowMs = nowOf(parts);
   const rules = await rulesOf(trx.db, [...new Set(cases.map(({ task }) => task))]);
+  const isUnderContract = await parts.gate.underContract(trx, cases);
   const rows: CaseRow[] = [];
   const slots: NewSlot[] = [];
   for (const held of cases) {
     const own = rules(held.task);
     const isSecondOpinion = own.secondOpinionShare > 0 && parts.random.uniform() < own.secondOpinionShare;
-    const row = caseRow(held, { ...own, isSecondOpinion }, nowMs);
+    const row = caseRow(held, { ...own, isSecondOpinion, isUnderContract: isUnderContract(held) }, nowMs);
     rows.push(row);
     for (let index = 0; index < own.reviewersNeeded; index += 1) {
       const role = held.kind === "audit" ? "audit" : index === 0 ? "first" : "second";
@@ -109,7 +114,8 @@ async function settle(
 ): Promise<void> {
   const changes = { final_label: label, final_by: decidedBy, final_ms: nowOf(parts) };
   await trx.db.updateTable("review_cases").set(changes).where("case_id", "=", held.case_id).execute();
-  let row = await stepCase(parts, trx, { ...held, ...changes }, { kind: "settled" });
+  const word = decidedBy === "reviewer" ? label : null;
+  let row = await stepCase(parts, trx, { ...held, ...changes }, { kind: "settled", label: word });
   const sent = sentLabel(held);
   const isConflict = decidedBy === "reviewer" && sent !== null && label !== null && sent !== label;
   if (isConflict) {
@@ -123,11 +129,19 @@ async function settle(
       .execute();
     await tellStory(parts, trx, held.case_id, "conflict", { hub: sent, store: label });
   }
-  if (decidedBy === "reviewer" && label !== null) row = await confirmLabel(parts, trx, row, label, "store");
+  if (decidedBy === "reviewer" && label !== null && !isDoubted(row, label)) {
+    row = await confirmLabel(parts, trx, row, label, "store");
+  }
   await tellAnswerers(trx, row.case_id, (id, given) => ({
     ...{ kind: "final", id, label },
     ...(isConflict && given !== null && given !== label ? { isConflict } : {}),
   }));
+}
+
+/** One word against the model's under a contract: somebody is still to say who was right. */
+function isDoubted(row: CaseRow, label: string): boolean {
+  if (row.is_open === 0 || row.model_label === null || row.model_label === label) return false;
+  return (JSON.parse(row.rules) as CaseRules).isUnderContract ?? false;
 }
 
 function sentLabel({ sent_answer: sent }: CaseRow): string | null {

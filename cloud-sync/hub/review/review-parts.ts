@@ -2,12 +2,14 @@ import { type Hasher, type ReviewAnswer, type ReviewNews } from "../../../protoc
 import { type ReviewPolicy } from "../../review/review-machine.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
+import { type GatePort } from "./gate-port.ts";
 
 /** What the review room's files work with. */
 export interface ReviewParts extends HubParts {
   readonly hasher: Hasher;
   /** Leases, undo windows, margins. */
   readonly policy: ReviewPolicy;
+  readonly gate: GatePort;
   /** Told, in the transaction, of every answer that leaves for whoever sent the case. */
   readonly onDecided: (trx: HubTransaction, decided: DecidedCase) => Promise<void>;
 }

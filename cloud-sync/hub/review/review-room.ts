@@ -9,6 +9,7 @@ import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
 import { caseRoutes } from "../cases/case-routes.ts";
 import { type HubParts, type HubRoom } from "../room.ts";
+import { type GatePort } from "./gate-port.ts";
 import { createHubReviewStore } from "./hub-review-store.ts";
 import { handOverRoutes } from "./hand-over-routes.ts";
 import { queueRoutes } from "./queue-routes.ts";
@@ -21,6 +22,7 @@ import { rulesRoutes } from "./rules-routes.ts";
 export interface ReviewRoomOptions extends HubParts {
   readonly vault: Pick<PictureVault, "open">;
   readonly policy?: Partial<ReviewPolicy>;
+  readonly gate: GatePort;
   /** Told of every answer that leaves, in its transaction: for roads by which cases came that have no agent. */
   readonly onDecided?: ReviewParts["onDecided"];
 }

@@ -1,6 +1,7 @@
 import { HoldpointError, type ReviewAnswer } from "../../../../protocol/index.ts";
 import { type Reviewer } from "../../../review/review-store.ts";
 import { type HubTransaction } from "../../database/database.ts";
+import { noGate } from "../../review/gate-port.ts";
 import { changeSlot, personOf } from "../../review/slot-changes.ts";
 import { hubReviewPolicy, tellReviewer, type ReviewParts } from "../../review/review-parts.ts";
 import { lockCase, lockSlots, type Slot } from "../../review/slots.ts";
@@ -25,6 +26,8 @@ export async function answerFromOutside(
   const parts: ReviewParts = {
     ...options,
     policy: { ...hubReviewPolicy, undoWindowMs: 0 },
+    // Nothing is counted here: the sweep does, and tells.
+    gate: noGate,
     onDecided: () => Promise.resolve(),
   };
   const held = await lockCase(options.database, trx, caseId);

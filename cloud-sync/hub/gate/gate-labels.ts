@@ -1,0 +1,103 @@
+import { type HubTransaction } from "../database/database.ts";
+import { type CaseTruth } from "../review/gate-port.ts";
+import { type HubParts } from "../room.ts";
+import { type GateLabelSource, type GateTables } from "./gate-tables.ts";
+
+type LabelRow = Pick<
+  GateTables["gate_labels"],
+  "case_id" | "task" | "predicted" | "state" | "is_wrong" | "is_rule" | "answered_ms" | "counted_ms" | "kind"
+>;
+
+const columns = [
+  ...(["case_id", "task", "predicted", "state", "is_wrong", "is_rule", "answered_ms", "counted_ms", "kind"] as const),
+] as const;
+
+/** Makes labels of what people and the world say, in the transaction in which they say it. */
+export async function learnTruth(parts: HubParts, trx: HubTransaction, truth: CaseTruth): Promise<void> {
+  const row = await lockRow(parts, trx, truth.caseId);
+  if (!row) return;
+  switch (truth.kind) {
+    case "label":
+      return settle(parts, trx, row, {
+        ...{ isWrong: truth.label !== row.predicted, truth: truth.label, source: truth.source },
+      });
+    case "wrong":
+      return settle(parts, trx, row, { isWrong: true, truth: null, source: truth.source });
+    case "unknowable":
+      return settle(parts, trx, row, { isWrong: true, truth: null, source: "unknowable" });
+    case "pending":
+      if (row.state === "open") await write(parts, trx, row, { state: "pending" });
+      return;
+    case "dropped":
+      if (row.state === "pending") {
+        await trx.db
+          .updateTable("gate_labels")
+          .set({ state: "open", answered_ms: null })
+          .where("case_id", "=", row.case_id)
+          .execute();
+      }
+  }
+}
+
+/**
+ * The case's content is gone. What was known of it stays. An audit sample that nobody has judged counts as wrong: else
+ * whoever forgets inconvenient samples would look better than they are.
+ */
+export async function forgetSample(parts: HubParts, trx: HubTransaction, caseId: string): Promise<void> {
+  const row = await lockRow(parts, trx, caseId);
+  if (!row) return;
+  const isOpen = row.state === "open" || row.state === "pending";
+  if (row.kind === "audit" && isOpen) {
+    await settle(parts, trx, row, { isWrong: true, truth: null, source: "lost" });
+  }
+  // A label that is still to be counted keeps its basket until then: it says which of them belong together.
+  await trx.db
+    .updateTable("gate_labels")
+    .set({ basket: null })
+    .where("case_id", "=", caseId)
+    .where("state", "in", ["open", "counted", "apart"])
+    .execute();
+}
+
+interface Known {
+  readonly isWrong: boolean;
+  readonly truth: string | null;
+  readonly source: GateLabelSource;
+}
+
+/**
+ * A label that was not counted yet is as the strongest source says. One that was counted as right and turns out to be
+ * wrong is counted again; one that was counted as wrong stays so, because labels that contradict each other are an error.
+ */
+async function settle(parts: HubParts, trx: HubTransaction, row: LabelRow, known: Known): Promise<void> {
+  const isCounted = row.counted_ms !== null;
+  const isWrong = known.isWrong || (isCounted && row.is_wrong === 1);
+  const said = { truth: known.truth, source: known.source, is_wrong: isWrong ? 1 : 0 };
+  const isNews = !isCounted || (isWrong && row.is_wrong !== 1);
+  const state = row.is_rule === 1 ? ("apart" as const) : isNews ? ("ready" as const) : row.state;
+  await write(parts, trx, row, { ...said, state });
+  if (state === "ready") trx.tell({ kind: "gate", task: row.task });
+}
+
+async function write(
+  { clock }: HubParts,
+  { db }: HubTransaction,
+  row: LabelRow,
+  changes: Partial<Pick<GateTables["gate_labels"], "state" | "truth" | "is_wrong" | "source">>,
+): Promise<void> {
+  await db
+    .updateTable("gate_labels")
+    .set({ ...changes, answered_ms: row.answered_ms ?? Math.round(clock.wallMs()) })
+    .where("case_id", "=", row.case_id)
+    .execute();
+}
+
+/** Locked until the commit: the keeper counts a row or the label changes it, one after the other. */
+async function lockRow({ database }: HubParts, { db }: HubTransaction, caseId: string): Promise<LabelRow | undefined> {
+  return db
+    .selectFrom("gate_labels")
+    .select(columns)
+    .where("case_id", "=", caseId)
+    .$if(database.kind === "postgres", (query) => query.forUpdate())
+    .executeTakeFirst();
+}

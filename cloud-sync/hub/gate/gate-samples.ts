@@ -1,0 +1,76 @@
+import { toHex } from "../../../protocol/index.ts";
+import { type CaseSample, type OpenedCase } from "../cases/case-opening.ts";
+import { type HubTransaction } from "../database/database.ts";
+import { insertRows } from "../database/insert-rows.ts";
+import { type HubParts } from "../room.ts";
+import { type GateContract } from "./gate-contracts.ts";
+import { type GateTables } from "./gate-tables.ts";
+
+type LabelRow = GateTables["gate_labels"];
+
+/** Keeps the samples of new cases, in the transaction that opens them: no case is ever without its row. */
+export async function keepSamples(
+  { clock, hasher, hubId }: Pick<HubParts, "clock" | "hasher" | "hubId">,
+  trx: HubTransaction,
+  cases: readonly OpenedCase[],
+): Promise<void> {
+  const nowMs = Math.round(clock.wallMs());
+  const auditShareOf = await auditShares(trx, cases);
+  const rows = cases.flatMap((held): LabelRow[] => {
+    const { sample, kind } = held;
+    if (sample === null || kind === "import") return [];
+    const lost = sample.isLost
+      ? { state: "ready" as const, is_wrong: 1, source: "lost" as const, answered_ms: nowMs }
+      : { state: "open" as const, is_wrong: null, source: null, answered_ms: null };
+    return [
+      {
+        ...{ case_id: held.caseId, store: held.store, task: held.task, kind, rung: sample.rung },
+        ...{ predicted: sample.predicted, confidence: sample.confidence, gate_threshold: sample.gateThreshold },
+        ...{ certificate: sample.certificate, model: sample.model, calibration: sample.calibration },
+        propensity: sample.propensity,
+        propensity_min: propensityMin(sample, auditShareOf(held)),
+        ...{ is_uniform: sample.isUniform ? 1 : 0, is_rule: sample.isRule ? 1 : 0 },
+        basket: sample.basket === null ? null : basketHash(hasher, hubId, held.store, sample.basket),
+        ...{ held_ms: held.heldMs, came_ms: nowMs, truth: null, counted_ms: null },
+        ...lost,
+        ...(sample.isRule && sample.isLost ? { state: "apart" as const } : {}),
+      },
+    ];
+  });
+  await insertRows(trx, "gate_labels", rows);
+  for (const task of new Set(rows.filter(({ state }) => state === "ready").map((row) => row.task))) {
+    trx.tell({ kind: "gate", task });
+  }
+}
+
+/**
+ * While nothing was certified, everything went to people. Else half of the audit share is drawn without a look at the
+ * confidence, and no decision has a smaller chance than that (`auditPropensity`).
+ */
+function propensityMin({ certificate, propensity }: CaseSample, auditShare: number): number {
+  return certificate === null ? 1 : Math.min(propensity, auditShare / 2);
+}
+
+/** The share of each task under a contract; 0 for the others, which certify nothing. */
+async function auditShares(
+  { db }: HubTransaction,
+  cases: readonly OpenedCase[],
+): Promise<(place: { readonly store: string; readonly task: string }) => number> {
+  const certified = cases.filter(({ sample }) => sample !== null && sample.certificate !== null);
+  if (certified.length === 0) return () => 0;
+  const rows = await db
+    .selectFrom("gate_contracts")
+    .select(["store", "task", "contract"])
+    .where("store", "in", [...new Set(certified.map(({ store }) => store))])
+    .where("task", "in", [...new Set(certified.map(({ task }) => task))])
+    .execute();
+  const shares = new Map(
+    rows.map(({ store, task, contract }) => [`${store}/${task}`, (JSON.parse(contract) as GateContract).auditShare]),
+  );
+  return ({ store, task }) => shares.get(`${store}/${task}`) ?? 0;
+}
+
+/** Baskets are told apart without their names: whoever reads the table cannot find a shopper's. */
+function basketHash(hasher: HubParts["hasher"], hubId: string, store: string, basket: string): string {
+  return toHex(hasher.sha256(new TextEncoder().encode(`${hubId}\n${store}\n${basket}`))).slice(0, 32);
+}

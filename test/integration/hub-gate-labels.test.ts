@@ -1,0 +1,270 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { contractsOf, refreshContracts } from "../../cloud-sync/hub/gate/gate-contracts.ts";
+import { createHubReviewStore, type HubReviewStore } from "../../cloud-sync/hub/review/hub-review-store.ts";
+import { type Reviewer } from "../../cloud-sync/review/review-store.ts";
+import { resolveConfig } from "../../config/index.ts";
+import { type ReviewAnswer } from "../../protocol/index.ts";
+import { nodeHasher } from "../../protocol/platform/hash.node.ts";
+import { fakeClock, type FakeClock } from "../../testing/index.ts";
+import {
+  newsHeard,
+  openReviewPlace,
+  seedCases,
+  seedStore,
+  type ReviewPlace,
+  type SeedTraits,
+} from "../support/hub-review.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+const say = (label: string): ReviewAnswer => ({ kind: "label", label });
+
+function person(name: string, isLead = false): Reviewer {
+  const scope = { person: `person:${name}`, stores: null, tasks: null, skills: [], isLead };
+  return { key: `session of ${name}`, name, scope };
+}
+const [anna, ben, lead] = [person("Anna"), person("Ben"), person("Lena", true)];
+
+function labelFlow(open: (clock: FakeClock) => Promise<ReviewPlace>): void {
+  let place: ReviewPlace;
+  let store: HubReviewStore;
+  let clock: FakeClock;
+  let tasks = 0;
+  beforeAll(async () => {
+    clock = fakeClock();
+    place = await open(clock);
+    await seedStore(place.database, "store_1");
+    store = createHubReviewStore({ ...place.parts, vault: place.vault });
+    await newsHeard(place.database);
+  });
+  afterAll(async () => {
+    await store.close();
+    await place.close();
+  });
+
+  const pass = async (ms: number): Promise<void> => {
+    clock.advance(ms);
+    await store.sweeper.sweep();
+  };
+  /** A task of its own, under a contract unless told; and what a test does with it. */
+  const begin = async (isUnderContract = true, rules: { readonly reviewersNeeded?: number } = {}) => {
+    const task = `task_${(tasks += 1)}`;
+    const body = { reviewersNeeded: 1, adjudication: true, goldShare: 0, secondOpinionShare: 0, skill: null, ...rules };
+    await place.database.write(async ({ db }) => {
+      await db
+        .insertInto("review_policies")
+        .values({ task, body: JSON.stringify(body), changed_ms: 1, changed_by: "test" })
+        .execute();
+      if (!isUnderContract) return;
+      const contract = {
+        store: "store_1",
+        task,
+        label: "",
+        rung: "fine" as const,
+        level: "fleet" as const,
+        scope: "-",
+      };
+      await db
+        .insertInto("gate_contracts")
+        .values({ ...contract, contract: JSON.stringify({ maxError: 0.02, delta: 0.05, auditShare: 0.02 }) })
+        .execute();
+    });
+    const held = async (traits: SeedTraits = {}): Promise<string> =>
+      (await seedCases(place, 1, { task, ...traits }))[0] ?? "";
+    const answer = async (reviewer: Reviewer, given: ReviewAnswer): Promise<void> => {
+      const found = (await store.next(reviewer, 1, { task })).cases[0];
+      if (!found?.lease) throw new Error(`there is no case for ${reviewer.name}`);
+      const submit = { answer: given, generation: found.lease.generation, reviewId: `r-${Math.random()}`, tookMs: 700 };
+      expect(await store.submit(reviewer, found.id, submit)).toMatchObject({ ok: true });
+      await pass(10_000);
+    };
+    const isAsked = async (reviewer: Reviewer): Promise<boolean> =>
+      (await store.next(reviewer, 1, { task })).cases.length > 0;
+    return { task, held, answer, isAsked };
+  };
+  const label = (caseId: string) =>
+    place.database.read((db) =>
+      db.selectFrom("gate_labels").selectAll().where("case_id", "=", caseId).executeTakeFirstOrThrow(),
+    );
+  const counted = (caseId: string) =>
+    place.database.write(({ db }) =>
+      db.updateTable("gate_labels").set({ state: "counted", counted_ms: 1 }).where("case_id", "=", caseId).execute(),
+    );
+  const outcome = (caseId: string, said: { readonly label?: string; readonly isCorrect?: boolean }) =>
+    place.database.write((trx) =>
+      place.listener.outcome(trx, { caseId, label: said.label ?? null, isCorrect: said.isCorrect ?? null }),
+    );
+
+  test("a case that comes keeps how it came to be looked at, and one without a model's answer keeps nothing", async () => {
+    const { held } = await begin();
+    const sample = { propensity: 0.25, isUniform: true, basket: "b-17", certificate: "c-1", gateThreshold: 0.9 };
+    const caseId = await held({ kind: "audit", confidence: 0.97, sample });
+    expect(await label(caseId)).toMatchObject({
+      ...{ kind: "audit", predicted: "Kiwi", confidence: 0.97, propensity: 0.25, is_uniform: 1, is_rule: 0 },
+      ...{ certificate: "c-1", gate_threshold: 0.9, state: "open", is_wrong: null, truth: null, answered_ms: null },
+    });
+    expect(await label(caseId)).toMatchObject({ propensity_min: 0.01 });
+    expect((await label(caseId)).basket).toMatch(/^[0-9a-f]{32}$/);
+    await expect(label(await held({ label: null }))).rejects.toThrow();
+    expect(await label(await held())).toMatchObject({ kind: "escalation", propensity: 1, propensity_min: 1 });
+  });
+
+  test("whoever agrees with the model makes a label at once", async () => {
+    const { held, answer } = await begin();
+    const caseId = await held();
+    await answer(anna, say("Kiwi"));
+    expect(await label(caseId)).toMatchObject({ state: "ready", is_wrong: 0, truth: "Kiwi", source: "review" });
+  });
+
+  test("under a contract whoever contradicts the model makes none: a lead's word does", async () => {
+    const { held, answer, isAsked } = await begin();
+    const caseId = await held();
+    await answer(anna, say("Banana"));
+    expect(await label(caseId)).toMatchObject({ state: "pending", is_wrong: null, source: null });
+    expect(await isAsked(ben)).toBe(false);
+    const answeredMs = (await label(caseId)).answered_ms;
+    await answer(lead, say("Kiwi"));
+    expect(await label(caseId)).toMatchObject({ state: "ready", is_wrong: 0, source: "adjudication" });
+    // Its place in the order is that of the first word, however long the lead took.
+    expect((await label(caseId)).answered_ms).toBe(answeredMs);
+  });
+
+  test("a person in the store who contradicts the model is heard by a lead as well", async () => {
+    const { task, held, answer } = await begin();
+    const caseId = await held();
+    await place.database.write((trx) =>
+      place.listener.settled(trx, { caseId, task, decidedBy: "reviewer", label: "Banana" }),
+    );
+    expect(await label(caseId)).toMatchObject({ state: "pending", is_wrong: null });
+    await answer(lead, say("Banana"));
+    expect(await label(caseId)).toMatchObject({ state: "ready", is_wrong: 1, source: "adjudication" });
+    const agreed = await held();
+    await place.database.write((trx) =>
+      place.listener.settled(trx, { caseId: agreed, task, decidedBy: "reviewer", label: "Kiwi" }),
+    );
+    expect(await label(agreed)).toMatchObject({ state: "ready", is_wrong: 0, source: "store" });
+  });
+
+  test("without a contract one person's word is a label as it is", async () => {
+    const { held, answer, isAsked } = await begin(false);
+    const caseId = await held();
+    await answer(anna, say("Banana"));
+    expect(await label(caseId)).toMatchObject({ state: "ready", is_wrong: 1, source: "review" });
+    expect(await isAsked(lead)).toBe(false);
+  });
+
+  test("what nobody can tell counts as wrong, and so does a sample whose picture is lost", async () => {
+    const { held, answer } = await begin();
+    const caseId = await held({ kind: "audit" });
+    await answer(anna, { kind: "bad_picture" });
+    expect(await label(caseId)).toMatchObject({ state: "ready", is_wrong: 1, truth: null, source: "unknowable" });
+    const lost = await held({ kind: "audit", sample: { isLost: true } });
+    expect(await label(lost)).toMatchObject({ state: "ready", is_wrong: 1, source: "lost" });
+  });
+
+  test("what a rule decided is kept apart", async () => {
+    const { held, answer } = await begin();
+    const caseId = await held({ kind: "audit", sample: { isRule: true } });
+    await answer(anna, say("Kiwi"));
+    expect(await label(caseId)).toMatchObject({ state: "apart", is_wrong: 0 });
+  });
+
+  test("a case that ends before enough people have spoken is no label, unless somebody has contradicted the model", async () => {
+    const { held, answer } = await begin(true, { reviewersNeeded: 2 });
+    const agreed = await held({ leftMs: 60_000 });
+    await answer(anna, say("Kiwi"));
+    expect(await label(agreed)).toMatchObject({ state: "pending" });
+    await pass(60_000);
+    expect(await label(agreed)).toMatchObject({ state: "open", answered_ms: null });
+    const contradicted = await held({ leftMs: 60_000 });
+    await answer(anna, say("Banana"));
+    await pass(60_000);
+    expect(await label(contradicted)).toMatchObject({ state: "pending", is_wrong: null });
+  });
+
+  test("the world corrects people: what was counted as right is counted again, what was counted as wrong stays", async () => {
+    const { held, answer } = await begin();
+    const right = await held({ kind: "audit" });
+    await answer(anna, say("Kiwi"));
+    await counted(right);
+    await outcome(right, { label: "Banana" });
+    expect(await label(right)).toMatchObject({ state: "ready", is_wrong: 1, source: "outcome", truth: "Banana" });
+    await counted(right);
+    await outcome(right, { isCorrect: true });
+    expect(await label(right)).toMatchObject({ state: "counted", is_wrong: 1 });
+    const wrong = await held({ kind: "audit" });
+    await outcome(wrong, { isCorrect: false });
+    expect(await label(wrong)).toMatchObject({ state: "ready", is_wrong: 1, truth: null, source: "outcome" });
+  });
+
+  test("an erased case keeps its label, without a basket once it is counted; an audit sample that nobody judged is wrong", async () => {
+    const { held, answer } = await begin();
+    const caseId = await held({ kind: "audit", sample: { basket: "b-17" } });
+    await answer(anna, say("Kiwi"));
+    await counted(caseId);
+    const open = await held({ kind: "audit" });
+    const escalation = await held();
+    await place.database.write(async (trx) => {
+      for (const id of [caseId, open, escalation]) await place.listener.erased(trx, id);
+    });
+    expect(await label(caseId)).toMatchObject({ state: "counted", is_wrong: 0, truth: "Kiwi", basket: null });
+    expect(await label(open)).toMatchObject({ state: "ready", is_wrong: 1, source: "lost" });
+    expect(await label(escalation)).toMatchObject({ state: "open", is_wrong: null });
+  });
+
+  test("contracts are made of the layers, each with the layer whose word it is", async () => {
+    await place.database.write(async ({ db }) => {
+      const row = (layer: "fleet" | "region" | "store", scope: string, text: string) => ({
+        ...{ layer, scope, text, revision: 1, changed_ms: 1, changed_by: "test" },
+      });
+      await db
+        .insertInto("config_layers")
+        .values([
+          row("fleet", "-", "thresholds: { shelf: { max_error: 0.02 }, cart: { max_error: 0.01, delta: 0.1 } }"),
+          row("region", "north", "thresholds: { cart: { max_error: 0.005 } }"),
+          row("store", "store_1", "thresholds: { shelf: 0.9 }"),
+          row("store", "store_2", "thresholds: { door: { max_error: 0.1 } }"),
+        ])
+        .execute();
+      await db.insertInto("stores").values({ store: "store_2", region: "north", changed_ms: 1 }).execute();
+      await db.deleteFrom("gate_contracts").execute();
+    });
+    expect([...(await refreshContracts(place.parts))].sort()).toEqual(["cart", "door", "shelf"]);
+    const rows = await place.database.read((db) =>
+      db.selectFrom("gate_contracts").selectAll().orderBy("store").orderBy("task").execute(),
+    );
+    expect(rows.map((row) => [row.store, row.task, row.level, row.scope, JSON.parse(row.contract) as unknown])).toEqual(
+      [
+        ["store_1", "cart", "fleet", "-", expect.objectContaining({ maxError: 0.01, delta: 0.1 })],
+        // A number below a contract is a floor: the contract still holds.
+        ["store_1", "shelf", "fleet", "-", expect.objectContaining({ maxError: 0.02, delta: 0.05 })],
+        ["store_2", "cart", "region", "north", expect.objectContaining({ maxError: 0.005 })],
+        ["store_2", "door", "store", "store_2", expect.objectContaining({ maxError: 0.1 })],
+        ["store_2", "shelf", "fleet", "-", expect.objectContaining({ maxError: 0.02 })],
+      ],
+    );
+    expect(await refreshContracts(place.parts)).toEqual([]);
+    await place.database.write(({ db }) =>
+      db.updateTable("stores").set({ region: null, changed_ms: 2 }).where("store", "=", "store_2").execute(),
+    );
+    expect(await refreshContracts(place.parts)).toEqual(["cart"]);
+  });
+}
+
+test("a task with a number has no contract", () => {
+  const text = "store_id: s\nthresholds: { shelf: 0.9 }\n";
+  const resolved = resolveConfig([{ layer: "store", file: "s", text }], nodeHasher);
+  expect(resolved.ok && contractsOf(resolved.value, { store: "s", region: null })).toEqual([]);
+});
+
+describe("labels of the gate on SQLite", () => {
+  labelFlow((clock) => openReviewPlace({ clock }));
+});
+
+describe("labels of the gate on PostgreSQL", () => {
+  let postgres: TestPostgres;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+  afterAll(() => postgres.close());
+  labelFlow(async (clock) => openReviewPlace({ clock, url: await postgres.createDatabase() }));
+});
