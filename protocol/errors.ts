@@ -98,6 +98,11 @@ export const errorCatalogue = {
   },
   HP_PORT: { retry: "after-change", status: 500, hint: "Another process listens on this port; choose another one." },
   HP_USAGE: { retry: "never", status: 400, hint: "See --help." },
+  HP_SCORES: {
+    retry: "after-change",
+    status: 422,
+    hint: "Mend the line that the message names; docs/gate.md says what a file of scores looks like.",
+  },
   // Review.
   HP_LEASE_LOST: { retry: "after-change", status: 409, hint: "Somebody else has this case now; take the next one." },
   HP_SETTLED: { retry: "never", status: 409, hint: "This case is closed; the answer is kept as a label." },

@@ -5,6 +5,7 @@ import { HoldpointError } from "../../protocol/index.ts";
 import { openJournalReadOnly } from "../journal/journal-read-only.node.ts";
 import { dataOption } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
+import { progressLine } from "./progress.node.ts";
 
 /** `holdpoint audit`: whether an agent's journal or a hub's audit log still says what it said when it was written. */
 export function auditCommand(): Command {
@@ -38,7 +39,7 @@ function verifyCommand(): Command {
       const progress = progressLine();
       const source = hub === undefined ? await openJournal(flags.data) : await openAuditLog(hub, flags.checkpoint);
       try {
-        const report = await source.verify(progress.show);
+        const report = await source.verify((records) => progress.show(null, `${records} records verified`));
         progress.clear();
         const { records, intact, fault, head } = report;
         if (flags.json) printJson(report);
@@ -95,23 +96,4 @@ function exportCommand(): Command {
       await desk.close();
     }
   });
-}
-
-const quietMs = 2000;
-
-/** On a terminal, a count of what has been done once it takes longer than two seconds; nothing anywhere else. */
-function progressLine(): { readonly show: (records: number) => void; readonly clear: () => void } {
-  const startedMs = performance.now();
-  let shown = false;
-  return {
-    show: (records) => {
-      if (!process.stderr.isTTY || performance.now() - startedMs < quietMs) return;
-      shown = true;
-      process.stderr.write(`\r${records} records verified`);
-    },
-    clear: () => {
-      if (shown) process.stderr.write("\r\u001b[K");
-      shown = false;
-    },
-  };
 }

@@ -40,6 +40,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
     return config.addCommand(configCheckCommand()).addCommand(configKeysCommand());
   },
   model: async () => (await import("./model.node.ts")).modelCommand(),
+  gate: async () => (await import("./gate.node.ts")).gateCommand(),
   review: async () => (await import("./review.node.ts")).reviewCommand(),
   why: async () => (await import("./why.node.ts")).whyCommand(),
   replay: async () => (await import("./replay.node.ts")).replayCommand(),

@@ -1,0 +1,43 @@
+import { type ErrorContract } from "../../../models/measure/certify.ts";
+import { HoldpointError } from "../../../protocol/index.ts";
+
+/** Options of the commands that read a file of scores, as they are typed. */
+export interface ScoreFlags {
+  readonly scores?: string;
+  readonly maxError?: string;
+  readonly delta: string;
+  readonly by?: string;
+  readonly json?: boolean;
+  readonly html?: string;
+}
+
+/** The contract that was typed. Throws HP_USAGE for shares outside (0, 1): they promise nothing, or what nobody can keep. */
+export function contractOf({ maxError, delta }: Pick<ScoreFlags, "maxError" | "delta">): ErrorContract {
+  if (maxError === undefined) {
+    throw new HoldpointError("HP_USAGE", "--max-error is missing", { hint: "For 1 % wrong: --max-error 0.01" });
+  }
+  return { maxError: insideShare("--max-error", maxError), delta: insideShare("--delta", delta) };
+}
+
+export function scoresFile({ scores }: ScoreFlags): string {
+  if (scores !== undefined) return scores;
+  throw new HoldpointError("HP_USAGE", "--scores is missing", { hint: "Name a CSV file, or - for stdin." });
+}
+
+/** The columns of `--by store,task`. */
+export function byColumns({ by }: ScoreFlags): readonly string[] {
+  if (by === undefined) return [];
+  const names = by.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new HoldpointError("HP_USAGE", `--by ${by} names an empty column`);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new HoldpointError("HP_USAGE", `--by names ${twice} twice`);
+  return names;
+}
+
+function insideShare(option: string, text: string): number {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (value > 0 && value < 1) return value;
+  throw new HoldpointError("HP_USAGE", `${option} must be a share inside (0, 1), got ${text}`, {
+    hint: `For 1 %: ${option} 0.01`,
+  });
+}

@@ -1,0 +1,46 @@
+import { writeFile } from "node:fs/promises";
+import { Command } from "commander";
+import { HoldpointError } from "../../../protocol/index.ts";
+import { printJson, printLine, printNote } from "../output.node.ts";
+import { progressLine } from "../progress.node.ts";
+import { byColumns, contractOf, type ScoreFlags, scoresFile } from "./contract-options.ts";
+import { curveOf, shownLevel } from "./group-report.ts";
+import { reportHtml } from "./report.node.ts";
+import { readScores } from "./scores-file.node.ts";
+import { curveLines, notesOf } from "./wording.ts";
+
+interface CurveFlags extends ScoreFlags {
+  readonly points: string;
+}
+
+const pointsMax = 10_000;
+
+/** `holdpoint gate curve`: what each gate threshold would have done to the labels. It proves nothing. */
+export function gateCurveCommand(): Command {
+  return new Command("curve")
+    .description("Show risk and coverage of every gate threshold on labelled scores, and how calibrated they are.")
+    .option("--scores <file>", "CSV with at least the columns confidence,correct (0 to 1, 0 or 1); - for stdin")
+    .option("--by <columns>", "columns whose values make groups, each with a curve of its own: store,task")
+    .option("--points <n>", `points of a curve at most, up to ${pointsMax}`, "20")
+    .option("--html <file>", "also write a report that needs nothing but a browser; takes --max-error")
+    .option("--max-error <share>", "contract that the report certifies")
+    .option("--delta <share>", "chance that the report's certificate is wrong, for each group", "0.05")
+    .option("--json", "curves for machines")
+    .action(async (flags: CurveFlags) => {
+      const points = pointsOf(flags.points);
+      const contract = flags.html === undefined ? null : contractOf(flags);
+      const scores = await readScores(scoresFile(flags), byColumns(flags), progressLine());
+      if (flags.html !== undefined && contract !== null) await writeFile(flags.html, reportHtml(scores, contract));
+      for (const note of notesOf(scores)) printNote(note);
+      const whole = curveOf(scores.whole, points);
+      const groups = scores.groups.map((group) => curveOf(group, points));
+      if (flags.json) printJson({ ...whole, group: undefined, method: "clopper_pearson", level: shownLevel, groups });
+      else for (const line of curveLines(whole, groups)) printLine(line);
+    });
+}
+
+function pointsOf(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= pointsMax) return value;
+  throw new HoldpointError("HP_USAGE", `--points must be a whole number from 1 to ${pointsMax}, got ${text}`);
+}

@@ -1,0 +1,67 @@
+import { type ErrorContract } from "../../../models/measure/certify.ts";
+import { type GroupCertificate, type GroupCurve } from "./group-report.ts";
+import { type Scores } from "./score-table.ts";
+
+/** How results of `holdpoint gate` read for people. */
+
+export function percent(share: number, digits = 1): string {
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
+export function whole(count: number): string {
+  return count.toLocaleString("en");
+}
+
+/** `store=12, task=shelf`; the file as a whole has no columns. */
+export function groupName(group: GroupCertificate["group"]): string {
+  const parts = Object.entries(group).map(([column, value]) => `${column}=${value}`);
+  return parts.length === 0 ? "all rows" : parts.join(", ");
+}
+
+/** What was left out or counted against the model, and is not to be found out later. */
+export function notesOf({ rows, duplicates, contradictions, baskets }: Scores): readonly string[] {
+  const notes: string[] = [];
+  if (duplicates > 0) notes.push(`${whole(duplicates)} of ${whole(rows)} rows repeat an id and count once`);
+  if (contradictions > 0)
+    notes.push(`${whole(contradictions)} ids have labels that contradict each other: each counts as wrong`);
+  if (baskets !== null)
+    notes.push(`one decision of each of ${whole(baskets)} baskets counts, because those of one basket err together`);
+  return notes;
+}
+
+export function certificateLines(
+  all: GroupCertificate,
+  groups: readonly GroupCertificate[],
+  contract: ErrorContract,
+): readonly string[] {
+  const { maxError, delta } = contract;
+  return [
+    `contract: at most ${percent(maxError, 2)} wrong among the accepted, with a chance of ${delta} that this fails (fallback_auto)`,
+    certificateLine(all),
+    ...groups.map(certificateLine),
+  ];
+}
+
+function certificateLine(certificate: GroupCertificate): string {
+  const { group, threshold, n, accepted, errors, coverage, upperBound, labelsNeeded } = certificate;
+  const name = groupName(group);
+  if (threshold === null) {
+    return `${name}: nothing can be certified from ${whole(n)} labels; about ${whole(labelsNeeded)} more are needed`;
+  }
+  return `${name}: gate threshold ${threshold} accepts ${whole(accepted)} of ${whole(n)} (${percent(coverage)}), ${whole(errors)} wrong; error at most ${percent(upperBound ?? 1, 2)}`;
+}
+
+export function curveLines(all: GroupCurve, groups: readonly GroupCurve[]): readonly string[] {
+  return [all, ...groups].flatMap(curveBlock);
+}
+
+function curveBlock({ group, n, errors, aurc, eAurc, augrc, ece, points }: GroupCurve): readonly string[] {
+  return [
+    `${groupName(group)}: ${whole(n)} labels, ${whole(errors)} wrong; AURC ${aurc.toFixed(5)}, E-AURC ${eAurc.toFixed(5)}, AUGRC ${augrc.toFixed(5)}, ECE ${ece.toFixed(4)}`,
+    "  threshold  coverage     n  wrong   risk     95 % interval (Clopper-Pearson)",
+    ...points.map(
+      ({ threshold, coverage, n: accepted, errors: wrong, risk, lower, upper }) =>
+        `  ${threshold.toFixed(6).padStart(9)}  ${percent(coverage).padStart(8)}  ${String(accepted).padStart(4)}  ${String(wrong).padStart(5)}  ${percent(risk, 2).padStart(7)}  ${percent(lower, 2)} to ${percent(upper, 2)}`,
+    ),
+  ];
+}

@@ -1,0 +1,188 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../support/models-fixtures.ts";
+import { fallbackByHand, seeded } from "../unit/measure/by-hand.ts";
+
+const root = temporaryFolder();
+afterAll(() => root.remove());
+const entry = fileURLToPath(new URL("../support/gate-command.ts", import.meta.url));
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `holdpoint gate …` as a process of its own. */
+function gate(args: readonly string[], input?: string | Buffer, node = ""): Ran {
+  const env = { ...process.env, NODE_OPTIONS: node };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [entry, ...args], { encoding: "utf8", env, input });
+  return { code: status, out: stdout, err: stderr };
+}
+
+function file(name: string, text: string): string {
+  const place = path.join(root.path, name);
+  writeFileSync(place, text);
+  return place;
+}
+
+interface Row {
+  readonly store: string;
+  readonly confidence: number;
+  readonly correct: 0 | 1;
+}
+
+function rows(count: number, seed: number): readonly Row[] {
+  const random = seeded(seed);
+  return Array.from({ length: count }, () => {
+    const confidence = Math.round(random() * 1e4) / 1e4;
+    const correct = random() < 0.4 * (1 - confidence) ** 2 ? 0 : 1;
+    return { store: `store_${Math.floor(random() * 3)}`, confidence, correct };
+  });
+}
+
+function csv(some: readonly Row[]): string {
+  return `store,confidence,correct\n${some.map((r) => `${r.store},${r.confidence},${r.correct}\n`).join("")}`;
+}
+
+function byHand(some: readonly Row[], maxError: number): number | null {
+  return fallbackByHand(
+    some.map((r) => r.confidence),
+    some.map((r) => r.correct),
+    maxError,
+    0.05,
+  );
+}
+
+describe("holdpoint gate certify", () => {
+  const some = rows(2400, 1);
+  const scores = file("scores.csv", csv(some));
+  const asked = ["certify", "--scores", scores, "--max-error", "0.02", "--delta", "0.05"];
+
+  it("certifies the file, and with --by each group at a delta of its own", () => {
+    const result = JSON.parse(gate([...asked, "--by", "store", "--json"]).out) as Record<string, unknown>;
+    const threshold = byHand(some, 0.02);
+    expect(threshold).not.toBeNull();
+    const accepted = some.filter(({ confidence }) => confidence >= (threshold ?? 2));
+    expect(result).toMatchObject({
+      threshold,
+      n: 2400,
+      accepted: accepted.length,
+      errors: accepted.filter(({ correct }) => correct === 0).length,
+      coverage: accepted.length / 2400,
+      maxError: 0.02,
+      delta: 0.05,
+      method: "fallback_auto",
+      labelsNeeded: 0,
+    });
+    expect(result["upperBound"]).toBeLessThanOrEqual(0.02);
+    const groups = result["groups"] as { group: { store: string }; threshold: number | null; n: number }[];
+    expect(groups.map(({ group }) => group.store)).toEqual(["store_0", "store_1", "store_2"]);
+    for (const { group, threshold: own, n } of groups) {
+      const part = some.filter(({ store }) => store === group.store);
+      expect([own, n]).toEqual([byHand(part, 0.02), part.length]);
+    }
+  });
+
+  it("has a null threshold and exit code 0 where nothing can be certified", () => {
+    const few = csv(rows(100, 2).map((row) => ({ ...row, correct: 1 })));
+    const { code, out } = gate(["certify", "--scores", "-", "--max-error", "0.01", "--json"], few);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({
+      threshold: null,
+      n: 100,
+      coverage: 0,
+      upperBound: null,
+      labelsNeeded: 199,
+    });
+    const words = gate(["certify", "--scores", "-", "--max-error", "0.01"], few);
+    expect(words.out).toContain("nothing can be certified from 100 labels; about 199 more are needed");
+  });
+
+  it("says what it left out or counted as wrong", () => {
+    const text = "id,confidence,correct\na,0.9,1\na,0.9,0\nb,0.8,1\nb,0.8,1\n";
+    const { err, out } = gate(["certify", "--scores", "-", "--max-error", "0.5", "--delta", "0.5", "--json"], text);
+    expect(err).toContain("2 of 4 rows repeat an id and count once");
+    expect(err).toContain("1 ids have labels that contradict each other");
+    expect(JSON.parse(out)).toMatchObject({ n: 2, rows: 4, duplicates: 2, contradictions: 1 });
+  });
+
+  it.each([
+    [["--max-error", "0"], "--max-error must be a share inside (0, 1), got 0"],
+    [["--max-error", "1"], "--max-error must be a share inside (0, 1), got 1"],
+    [["--max-error", "1%"], "--max-error must be a share inside (0, 1), got 1%"],
+    [["--max-error", "0.01", "--delta", "0"], "--delta must be a share inside (0, 1), got 0"],
+    [["--max-error", "0.01", "--delta", "1"], "--delta must be a share inside (0, 1), got 1"],
+    [["--max-error", "0.01", "--by", "store,"], "--by store, names an empty column"],
+    [["--max-error", "0.01", "--by", "id"], "--by cannot group by the column id"],
+    [[], "--max-error is missing"],
+  ])("exits with 2 and HP_USAGE for %j", (more, message) => {
+    const { code, err } = gate(["certify", "--scores", scores, ...more]);
+    expect(code).toBe(2);
+    expect(err).toContain(`HP_USAGE: ${message}`);
+    expect(err).toContain("hint: ");
+  });
+
+  it("exits with 2 for a file that is not there, and names none that was forgotten", () => {
+    expect(gate(["certify", "--max-error", "0.01"])).toMatchObject({ code: 2 });
+    const { code, err } = gate(["certify", "--scores", path.join(root.path, "none.csv"), "--max-error", "0.01"]);
+    expect(code).toBe(2);
+    expect(err).toMatch(/HP_USAGE: .*none\.csv cannot be read/);
+  });
+
+  it.each([
+    ["confidence outside [0, 1]", "confidence,correct\n0.9,1\n1.01,1\n", "line 3"],
+    ["NaN", "confidence,correct\nNaN,1\n", "line 2"],
+    ["a missing column", "confidence,label\n0.9,1\n", "line 1"],
+    ["correct neither 0 nor 1", "confidence,correct\n0.9,0.5\n", "line 2"],
+    ["an empty file", "", "line 1"],
+  ])("exits with 2 and HP_SCORES with the line for %s, as text and as JSON", (_, text, line) => {
+    const { code, err } = gate(["certify", "--scores", "-", "--max-error", "0.01"], text);
+    expect(code).toBe(2);
+    expect(err).toContain(`HP_SCORES: ${line}: `);
+    const json = gate(["certify", "--scores", "-", "--max-error", "0.01", "--json"], text);
+    expect(json.code).toBe(2);
+    expect(JSON.parse(json.out)).toMatchObject({ error: { code: "HP_SCORES", retry: "after-change" } });
+  });
+
+  it("exits with 2 for bytes that are no text", () => {
+    const bytes = Buffer.from([0x63, 0x6f, 0xff, 0xfe]);
+    expect(gate(["certify", "--scores", "-", "--max-error", "0.01"], bytes).err).toContain(
+      "HP_SCORES: the file is not",
+    );
+  });
+
+  it("reads a byte order mark and Windows line ends", () => {
+    const text = `\uFEFF${csv(some).replaceAll("\n", "\r\n")}`;
+    const { out } = gate(["certify", "--scores", "-", "--max-error", "0.02", "--json"], text);
+    expect(JSON.parse(out)).toMatchObject({ threshold: byHand(some, 0.02), n: 2400 });
+  });
+
+  it("writes a report beside the result", () => {
+    const report = path.join(root.path, "report.html");
+    expect(gate([...asked, "--by", "store", "--html", report]).code).toBe(0);
+    expect(readFileSync(report, "utf8")).toContain("Content-Security-Policy");
+  });
+});
+
+describe("holdpoint gate curve", () => {
+  const some = rows(600, 3);
+  const scores = file("curve.csv", csv(some));
+
+  it("gives each point with its counts and interval", () => {
+    const { out, code } = gate(["curve", "--scores", scores, "--by", "store", "--points", "5", "--json"]);
+    expect(code).toBe(0);
+    const { points, groups, n } = JSON.parse(out) as { points: object[]; groups: object[]; n: number };
+    expect([points.length, groups.length, n]).toEqual([5, 3, 600]);
+    expect(points.at(-1)).toMatchObject({ coverage: 1, n: 600, errors: some.filter((r) => r.correct === 0).length });
+    expect(gate(["curve", "--scores", scores]).out).toContain("AURC");
+  });
+
+  it("exits with 2 for points that are none, and for a report without a contract", () => {
+    expect(gate(["curve", "--scores", scores, "--points", "0"]).code).toBe(2);
+    expect(gate(["curve", "--scores", scores, "--html", path.join(root.path, "x.html")]).code).toBe(2);
+  });
+});
