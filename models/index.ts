@@ -16,10 +16,32 @@ export {
   labelsAtLeast,
   type ShareInterval,
 } from "./measure/binomial.ts";
+export {
+  startCertificate,
+  transition as certificateTransition,
+  type CertificateEffect,
+  type CertificateEvent,
+  type CertificateLabel,
+  type CertificateStep,
+  type LabelRefusal,
+} from "./measure/certificate-machine.ts";
+export {
+  defaultLapseAccepts,
+  defaultLapseAfterMs,
+  defaultLaunchLabels,
+  type CertificateKind,
+  type CertificateRules,
+  type CertificateState,
+  type ModelIdentity,
+  type ProvedGate,
+  type PublishedGate,
+} from "./measure/certificate-state.ts";
 export { certify, type Certificate as GateCertificate, type ErrorContract } from "./measure/certify.ts";
+export { driftAlarm, drifted, driftLevel, noDrift, type DriftState } from "./measure/drift-detector.ts";
 export { lnErrorEvidence } from "./measure/e-process.ts";
 export {
   certifiedByEvidence,
+  corrected,
   defaultGateThresholds,
   lnEvidence,
   observed,

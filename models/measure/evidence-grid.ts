@@ -25,16 +25,23 @@ export interface EvidencePoint {
   /** Labels that were certain (propensityMin 1), and how many of them were wrong. */
   readonly labels: number;
   readonly errors: number;
+  /** ln E of these alone. */
+  readonly lnCertain: number;
   /** Labels drawn by propensity, how many of them were wrong, and what they prove. */
   readonly sampled: number;
   readonly sampledErrors: number;
   readonly weighted: WeightedEvidence;
+  /** Σ 1/π over its labels: about how many decisions they stand for. */
+  readonly decisions: number;
   /** The largest ln E so far. It never falls: what was proved once stays proved in this epoch. */
   readonly supLnEvidence: number;
 }
 
 /** Evidence over time for a fixed list of gate thresholds, from careful to generous. Plain data, kept as JSON. */
 export interface EvidenceGrid extends ErrorContract {
+  /** Labels so far, also those below every gate threshold, and about how many decisions they stand for. */
+  readonly labels: number;
+  readonly decisions: number;
   readonly points: readonly EvidencePoint[];
 }
 
@@ -82,12 +89,12 @@ export function startGrid(
     Object.freeze({
       gateThreshold,
       weight: own[index] ?? 0,
-      ...{ labels: 0, errors: 0, sampled: 0, sampledErrors: 0 },
+      ...{ labels: 0, errors: 0, lnCertain: 0, sampled: 0, sampledErrors: 0 },
       weighted: noWeightedEvidence,
-      supLnEvidence: 0,
+      ...{ decisions: 0, supLnEvidence: 0 },
     }),
   );
-  return Object.freeze({ maxError, delta, points: Object.freeze(points) });
+  return Object.freeze({ maxError, delta, labels: 0, decisions: 0, points: Object.freeze(points) });
 }
 
 /**
@@ -95,9 +102,22 @@ export function startGrid(
  * drop one for being unwelcome would break the proof.
  */
 export function observed(grid: EvidenceGrid, label: EvidenceLabel): EvidenceGrid {
-  if (!isShare(label.confidence)) throw new RangeError(`confidence must be in [0, 1], got ${label.confidence}`);
+  requireLabel(label);
   const points = grid.points.map((point) =>
     label.confidence >= point.gateThreshold ? pointAfter(point, label, grid.maxError) : point,
+  );
+  const decisions = grid.decisions + 1 / label.propensity;
+  return Object.freeze({ ...grid, labels: grid.labels + 1, decisions, points: Object.freeze(points) });
+}
+
+/**
+ * The grid after a label that was counted as right turned out wrong: as if it had been wrong from the start, except
+ * that the largest evidence stays what it was. The way back does not exist: what was ever called wrong counts as wrong.
+ */
+export function corrected(grid: EvidenceGrid, label: Omit<EvidenceLabel, "isWrong">): EvidenceGrid {
+  requireLabel(label);
+  const points = grid.points.map((point) =>
+    label.confidence >= point.gateThreshold ? pointCorrected(point, label, grid.maxError) : point,
   );
   return Object.freeze({ ...grid, points: Object.freeze(points) });
 }
@@ -107,8 +127,8 @@ export function observed(grid: EvidenceGrid, label: EvidenceLabel): EvidenceGrid
  * were in force, known before each decision, so at every step one factor of the product has a mean of at most 1 under
  * H and the other stays: the product of the two is an e-process like each of them.
  */
-export function lnEvidence(point: EvidencePoint, maxError: number): number {
-  return lnErrorEvidence(point.errors, point.labels, maxError) + lnWeightedEvidence(point.weighted);
+export function lnEvidence(point: EvidencePoint): number {
+  return point.lnCertain + lnWeightedEvidence(point.weighted);
 }
 
 /**
@@ -123,7 +143,9 @@ export function certifiedByEvidence(grid: EvidenceGrid): EvidenceFinding | null 
     const level = point.weight * grid.delta + handed;
     // A level of 0 rejects nothing, however strong the evidence.
     const isRejected = level > 0 && point.supLnEvidence >= -Math.log(level);
-    if (isRejected) best = Object.freeze({ point, level });
+    // A lower gate threshold that no label tells apart accepts nothing more: the higher one is as good, and safer.
+    const isTold = best === null || point.labels + point.sampled > best.point.labels + best.point.sampled;
+    if (isRejected && isTold) best = Object.freeze({ point, level });
     handed = isRejected ? level : 0;
   }
   return best;
@@ -131,19 +153,43 @@ export function certifiedByEvidence(grid: EvidenceGrid): EvidenceFinding | null 
 
 function pointAfter(point: EvidencePoint, label: EvidenceLabel, maxError: number): EvidencePoint {
   const wrong = label.isWrong ? 1 : 0;
+  const decisions = point.decisions + 1 / label.propensity;
   const counted =
     label.propensityMin === 1
-      ? { ...point, labels: point.labels + 1, errors: point.errors + wrong }
+      ? certain(point, point.errors + wrong, point.labels + 1, maxError)
       : {
           ...point,
           sampled: point.sampled + 1,
           sampledErrors: point.sampledErrors + wrong,
           weighted: weighted(point.weighted, label, maxError),
         };
-  // A wrong answer never raises E, so there is nothing to compute.
-  if (label.isWrong) return Object.freeze(counted);
-  const supLnEvidence = Math.max(point.supLnEvidence, lnEvidence(counted, maxError));
-  return Object.freeze({ ...counted, supLnEvidence });
+  const supLnEvidence = Math.max(point.supLnEvidence, lnEvidence(counted));
+  return Object.freeze({ ...counted, decisions, supLnEvidence });
+}
+
+function pointCorrected(point: EvidencePoint, label: Omit<EvidenceLabel, "isWrong">, maxError: number): EvidencePoint {
+  // A point that never counted it (its labels are all wrong already) has nothing to correct.
+  if (label.propensityMin === 1) {
+    return Object.freeze(
+      point.errors < point.labels ? certain(point, point.errors + 1, point.labels, maxError) : point,
+    );
+  }
+  if (point.sampledErrors >= point.sampled) return point;
+  const right = weighted(noWeightedEvidence, { ...label, isWrong: false }, maxError);
+  const wrong = weighted(noWeightedEvidence, { ...label, isWrong: true }, maxError);
+  const swapped = point.weighted.map((ln, bet) => ln + (wrong[bet] ?? 0) - (right[bet] ?? 0));
+  return Object.freeze({ ...point, sampledErrors: point.sampledErrors + 1, weighted: swapped });
+}
+
+function certain(point: EvidencePoint, errors: number, labels: number, maxError: number): EvidencePoint {
+  return { ...point, errors, labels, lnCertain: lnErrorEvidence(errors, labels, maxError) };
+}
+
+function requireLabel({ confidence, propensity, propensityMin }: Omit<EvidenceLabel, "isWrong">): void {
+  if (!isShare(confidence)) throw new RangeError(`confidence must be in [0, 1], got ${confidence}`);
+  if (!(propensityMin > 0 && propensity >= propensityMin && propensity <= 1)) {
+    throw new RangeError(`a propensity must be in [${propensityMin}, 1] and above 0, got ${propensity}`);
+  }
 }
 
 function evenStarts(length: number): readonly number[] {

@@ -44,7 +44,7 @@ describe("a grid of evidence", () => {
     const wrong = after(right, many(30, certain(0.6, true)));
     expect(best).toBeCloseTo(lnErrorEvidence(0, 300, 0.02), 10);
     expect(wrong.points[0]?.supLnEvidence).toBe(best);
-    expect(lnEvidence(wrong.points[0] ?? fail(), 0.02)).toBeLessThan(best);
+    expect(lnEvidence(wrong.points[0] ?? fail())).toBeLessThan(best);
   });
 
   test("multiplies what certain and sampled labels prove", () => {
@@ -83,8 +83,11 @@ describe("a grid of evidence", () => {
 describe("the walk over evidence", () => {
   test("rejects at 1 / a_j, and hands the level on", () => {
     const grid = startGrid([0.9, 0.8, 0.7], contract, [1, 0, 0]);
-    const enough = after(grid, many(400, certain(0.95)));
+    const enough = after(grid, [certain(0.75), ...many(400, certain(0.95))]);
+    // No label lies between 0.7 and 0.75, or between 0.8 and 0.95.
     expect(certifiedByEvidence(enough)).toMatchObject({ point: { gateThreshold: 0.7 }, level: 0.05 });
+    const gap = after(grid, many(400, certain(0.95)));
+    expect(certifiedByEvidence(gap)).toMatchObject({ point: { gateThreshold: 0.9 }, level: 0.05 });
     // Without a share of its own, a point behind one that stands cannot fall.
     const broken = after(enough, []).points.map((point, i) => (i === 0 ? { ...point, supLnEvidence: 2 } : point));
     expect(certifiedByEvidence({ ...grid, points: broken })).toBeNull();
