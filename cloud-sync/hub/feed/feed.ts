@@ -74,24 +74,35 @@ export function feedRoutes(parts: HubParts): readonly HubRoute[] {
       query: feedQuery,
       reply: feedReplySchema,
       handle: async ({ caller, query, exchange }) => {
-        const { cursor, taken } = await cursorOf(parts, caller, query.cursor ?? null);
-        if (cursor > taken) forgetting.note(caller.agentId, cursor);
-        return waitForItems(parts, bell, caller, cursor, query.wait ?? 0, exchange.gone);
+        // Listened for before the first look, so that nothing slips in between.
+        const rung = bell.wait(caller.agentId);
+        try {
+          const { cursor, taken, isNewest } = await cursorOf(parts, caller, query.cursor ?? null);
+          if (cursor > taken) forgetting.note(caller.agentId, cursor);
+          const look = { cursor, waitMs: query.wait ?? 0, gone: exchange.gone };
+          return await waitForItems(parts, bell, caller, { ...look, rung: isNewest ? rung : null });
+        } finally {
+          rung.leave();
+        }
       },
     }),
   ];
 }
 
+interface FeedPlace {
+  readonly cursor: number;
+  /** What the agent was known to have. */
+  readonly taken: number;
+  /** There was nothing above the cursor. */
+  readonly isNewest: boolean;
+}
+
 /**
  * `<hub>.<seq>`. A cursor of another hub, or one that is ahead of this hub (it was restored from a backup), starts anew
- * from what there is: the agent applies nothing twice. `taken` is what it was known to have. Throws HP_SCHEMA.
+ * from what there is: the agent applies nothing twice. Throws HP_SCHEMA.
  */
-async function cursorOf(
-  { hubId, database }: HubParts,
-  agent: AgentCaller,
-  text: string | null,
-): Promise<{ readonly cursor: number; readonly taken: number }> {
-  const start = { cursor: 0, taken: 0 };
+async function cursorOf({ hubId, database }: HubParts, agent: AgentCaller, text: string | null): Promise<FeedPlace> {
+  const start = { cursor: 0, taken: 0, isNewest: false };
   if (text === null || text === "") return start;
   const [hub, seq] = [text.slice(0, text.lastIndexOf(".")), Number(text.slice(text.lastIndexOf(".") + 1))];
   if (!Number.isSafeInteger(seq) || seq < 0) throw new HoldpointError("HP_SCHEMA", "cursor: is none of this hub's");
@@ -99,38 +110,59 @@ async function cursorOf(
   const row = await database.read((db) =>
     db.selectFrom("agents").select(["feed_seq", "feed_taken"]).where("agent_id", "=", agent.agentId).executeTakeFirst(),
   );
-  return row && seq <= row.feed_seq ? { cursor: seq, taken: row.feed_taken } : start;
+  if (!row || seq > row.feed_seq) return start;
+  return { cursor: seq, taken: row.feed_taken, isNewest: seq === row.feed_seq };
+}
+
+interface FeedLook {
+  readonly cursor: number;
+  readonly waitMs: number;
+  readonly gone: AbortSignal;
+  /** What was listened to before the look that found nothing; null where nobody has looked yet. */
+  readonly rung: FeedRing | null;
 }
 
 async function waitForItems(
   parts: HubParts,
   bell: FeedBell,
   agent: AgentCaller,
-  cursor: number,
-  waitMs: number,
-  gone: AbortSignal,
+  { cursor, waitMs, gone, rung: before }: FeedLook,
 ): Promise<FeedReply> {
   const endMs = parts.clock.monotonicMs() + waitMs;
+  let rung = before;
   for (;;) {
-    // Listened for before the look, so that nothing slips in between.
-    const rung = bell.wait(agent.agentId);
+    if (rung) await rungOrOver(parts, rung, endMs, gone);
+    rung = bell.wait(agent.agentId);
     const reply = await read(parts, agent, cursor);
-    const leftMs = endMs - parts.clock.monotonicMs();
-    if (reply.items.length > 0 || leftMs <= 0 || gone.aborted) {
+    if (reply.items.length > 0 || parts.clock.monotonicMs() >= endMs || gone.aborted) {
       rung.leave();
       return reply;
     }
-    const cancel = parts.timers.after(leftMs, rung.leave);
-    gone.addEventListener("abort", rung.leave, { once: true });
-    await rung.promise;
-    cancel();
-    gone.removeEventListener("abort", rung.leave);
   }
+}
+
+async function rungOrOver(
+  { clock, timers }: HubParts,
+  rung: FeedRing,
+  endMs: number,
+  gone: AbortSignal,
+): Promise<void> {
+  if (gone.aborted) return;
+  const cancel = timers.after(Math.max(0, endMs - clock.monotonicMs()), rung.leave);
+  gone.addEventListener("abort", rung.leave, { once: true });
+  await rung.promise;
+  cancel();
+  gone.removeEventListener("abort", rung.leave);
+}
+
+interface FeedRing {
+  readonly promise: Promise<void>;
+  readonly leave: () => void;
 }
 
 interface FeedBell {
   /** Resolves at the next news for this agent, or when left. */
-  wait(agentId: string): { readonly promise: Promise<void>; readonly leave: () => void };
+  wait(agentId: string): FeedRing;
 }
 
 /** One listener for all who wait: with ten thousand of them each piece of news must find its own. */
