@@ -314,6 +314,32 @@ function reviewRoom(open: (clock: FakeClock) => Promise<ReviewPlace>): void {
     expect(await sentOf(caseId)).toHaveLength(1);
   });
 
+  test("an answer leaves when its undo window ends, and does not wait for the next round of sweeping", async () => {
+    const { held, take, sentOf } = await ruled();
+    const caseId = await held();
+    const mine = await take(anna);
+    const submit = { answer: kiwi, generation: mine?.lease?.generation ?? 0, reviewId: "r", tookMs: 1 };
+    await bench.store.submit(anna, mine?.id ?? "", submit);
+    // Another process, which nobody told of the answer. Its rounds end 800 ms before and 200 ms after the window.
+    const other = createHubReviewStore({ ...bench.place.parts, vault: bench.place.vault });
+    other.sweeper.start();
+    const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
+    for (let step = 0; step < 14; step += 1) {
+      await pause();
+      bench.clock.advance(700);
+    }
+    await pause();
+    bench.clock.advance(199);
+    await pause();
+    expect(await sentOf(caseId)).toEqual([]);
+    for (let step = 0; step < 5; step += 1) {
+      bench.clock.advance(20);
+      await pause();
+    }
+    await other.close();
+    expect(await sentOf(caseId)).toHaveLength(1);
+  });
+
   test("the value at risk and the model's doubt come before the same deadline without them", async () => {
     const { task, held } = await ruled();
     const plain = await held({ confidence: 0.9 });

@@ -22,6 +22,8 @@ export interface Sweeper {
 
 /** How late a sweep may be where its process did not know of what is due: another one was told. */
 const sweepEveryMs = 1_000;
+/** Least time between two sweeps: what falls due within it goes together. */
+const sweepApartMs = 20;
 const casesAtOnce = 64;
 /** What could not be done now is tried again after this; a row that fails does not hold up the others. */
 const againMs = 1_000;
@@ -29,22 +31,34 @@ const againMs = 1_000;
 export function createSweeper(parts: ReviewParts): Sweeper {
   const { clock, timers, logger } = parts;
   let running: Promise<number> | null = null;
+  let ticking: Promise<void> = Promise.resolve();
   let isStarted = false;
   let cancel: Cancel = () => undefined;
   let nextMs = Infinity;
 
   const sweep = (): Promise<number> => (running ??= sweepAll(parts).finally(() => (running = null)));
-  const tick = (): void => {
-    nextMs = Infinity;
-    sweep()
-      .catch((cause: unknown) => logger.warn("review_sweep_failed", { cause }))
-      .finally(() => plan(clock.wallMs() + sweepEveryMs));
-  };
   const plan = (atMs: number): void => {
     if (!isStarted || atMs >= nextMs) return;
     cancel();
     nextMs = atMs;
     cancel = timers.after(Math.max(0, Math.ceil(atMs - clock.wallMs())), tick);
+  };
+  const tick = (): void => {
+    nextMs = Infinity;
+    ticking = sweepAndLook()
+      .catch((cause: unknown) => {
+        logger.warn("review_sweep_failed", { cause });
+        return Infinity;
+      })
+      .then((dueMs) => {
+        const nowMs = clock.wallMs();
+        plan(Math.min(nowMs + sweepEveryMs, Math.max(nowMs + sweepApartMs, dueMs)));
+      });
+  };
+  /** The database knows what is due next, whichever process was told: an answer leaves when its undo window ends. */
+  const sweepAndLook = async (): Promise<number> => {
+    await sweep();
+    return isStarted ? nextDueMs(parts) : Infinity;
   };
   return {
     sweep,
@@ -57,8 +71,23 @@ export function createSweeper(parts: ReviewParts): Sweeper {
       isStarted = false;
       cancel();
       await running?.catch(() => undefined);
+      await ticking;
     },
   };
+}
+
+/** When something falls due by itself, wall-clock milliseconds; Infinity where nothing does. */
+async function nextDueMs({ database }: ReviewParts): Promise<number> {
+  const row = await database.read((db) =>
+    db
+      .selectFrom("review_slots")
+      .select("wake_ms")
+      .where("wake_ms", "is not", null)
+      .orderBy("wake_ms")
+      .limit(1)
+      .executeTakeFirst(),
+  );
+  return row?.wake_ms ?? Infinity;
 }
 
 async function sweepAll(parts: ReviewParts): Promise<number> {
