@@ -181,6 +181,17 @@ function devicesSide(start: () => Promise<{ readonly hub: RunningHub; readonly t
     expect(Date.now() - started).toBeGreaterThanOrEqual(295);
     expect(await agent.call("GET", "/v1/feed?cursor=nonsense.x")).toMatchObject({ status: 400 });
   });
+
+  test("an agent that runs wild is told to wait, and another one is not", async () => {
+    const wild = await enrolAgent(hub.url, token, "store_7", "wild");
+    let refused: Awaited<ReturnType<TestAgent["call"]>> | undefined;
+    for (let round = 0; round < 60 && refused === undefined; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 100 }, () => wild.call("GET", "/v1/feed?wait=0")));
+      refused = answers.find(({ status }) => status === 429);
+    }
+    expect(refused?.json).toMatchObject({ code: "HP_RATE", retry: "backoff" });
+    expect(await agent.call("GET", "/v1/feed?wait=0")).toMatchObject({ status: 200 });
+  });
 }
 
 describe("the devices' side of a hub on SQLite", () => {

@@ -1,24 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { csvText } from "../../cloud-sync/hub/fleet/csv.ts";
 import { decisionsSince } from "../../cloud-sync/hub/fleet/decision-counts.ts";
 
 const counts = (task: string, accepted: number, escalated = 0, abstained = 0) => ({
   ...{ task, accepted, escalated, abstained, labelsDigest: null, question: null },
-});
-
-describe("a cell of a CSV export", () => {
-  test("is never a formula, whatever a store is called", () => {
-    for (const evil of ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1"]) {
-      const text = csvText(["name"], [[evil]]);
-      const field = text.split("\r\n").slice(1).join("\r\n");
-      expect(field.replace(/^"/, "")).toMatch(/^'/);
-    }
-    expect(csvText(["n"], [[-1.5], [null], ["a-b"]])).toBe("n\r\n-1.5\r\n\r\na-b\r\n");
-  });
-
-  test("keeps commas, quotes and line ends together", () => {
-    expect(csvText(["a", "b"], [['x,"y"', "1\n2"]])).toBe('a,b\r\n"x,""y""","1\n2"\r\n');
-  });
 });
 
 describe("decisions since the heartbeat before", () => {

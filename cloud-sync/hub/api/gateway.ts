@@ -25,8 +25,8 @@ export interface GatewayOptions {
   readonly isOwnHost: (host: string) => boolean;
   /** Origin under which browsers reach this hub through a proxy that ends TLS: `https://hub.example`. */
   readonly publicOrigin?: string;
-  /** Takes one call of a person or program, or of an address that nobody signed in from. Throws HP_RATE. */
-  readonly admit?: (caller: PersonCaller | null, exchange: Exchange) => void;
+  /** Takes one call of a person, program or agent, or of an address that nobody signed in from. Throws HP_RATE. */
+  readonly admit?: (caller: Caller | null, exchange: Exchange) => void;
   /** Told of every call, by its operation; what it returns is told of the answer, with the code of a refusal. */
   readonly observe?: (operation: string) => (status: number, code: ErrorCode | null) => void;
   /** Bodies of routes that say nothing else. */
@@ -141,7 +141,11 @@ async function callerOf(
   body: Uint8Array,
   options: GatewayOptions,
 ): Promise<Caller | null> {
-  if (route.access === "agent") return options.doors.agent(exchange, body);
+  if (route.access === "agent") {
+    const agent = await options.doors.agent(exchange, body);
+    options.admit?.(agent, exchange);
+    return agent;
+  }
   const found = await options.doors.person(exchange);
   if (found?.isBrowser ?? true) guard(route, exchange, options);
   options.admit?.(found?.caller ?? null, exchange);

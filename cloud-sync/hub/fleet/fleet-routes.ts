@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { HoldpointError, limits, namePattern } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
+import { csvHeaders, csvLine, type CsvCell } from "../api/csv.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
 import { type HubParts } from "../room.ts";
 import { renameAgent, revokeAgent } from "./agent-changes.ts";
-import { csvText } from "./csv.ts";
 import { decisionSteps, type DecisionStep } from "./decision-stats.ts";
 import { offlineAfterMs } from "./presence.ts";
 import { listStores, type StoreLine } from "./store-list.ts";
@@ -198,26 +198,21 @@ function storesCsv(lines: readonly StoreLine[]): string {
     line.coverage,
     line.behind,
   ]);
-  return csvText(header, rows);
+  return csvText([header, ...rows]);
 }
 
 function stepsCsv(steps: readonly DecisionStep[]): string {
   const rows = steps.map(({ atMs, group, accepted, escalated, abstained }) => {
     return [new Date(atMs).toISOString(), group, accepted, escalated, abstained];
   });
-  return csvText(["at", "group", "accepted", "escalated", "abstained"], rows);
+  return csvText([["at", "group", "accepted", "escalated", "abstained"], ...rows]);
+}
+
+function csvText(lines: readonly (readonly CsvCell[])[]): string {
+  return lines.map((cells) => csvLine(cells)).join("");
 }
 
 /** A download: a browser never shows it as a page of the hub. */
 function csvReply(file: string, body: string) {
-  return {
-    status: 200,
-    headers: {
-      "content-type": "text/csv; charset=utf-8",
-      "content-disposition": `attachment; filename="${file}.csv"`,
-      "x-content-type-options": "nosniff",
-      "cache-control": "no-store",
-    },
-    body,
-  };
+  return { status: 200, headers: csvHeaders(`${file}.csv`), body };
 }
