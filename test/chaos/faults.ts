@@ -18,6 +18,7 @@ import { memoryCap } from "./memory-cap.ts";
 import { readOnly } from "./read-only.ts";
 import { suspend } from "./suspend.ts";
 import { hubFaults } from "./hub-faults.ts";
+import { hubBacklog } from "./hub-backlog.ts";
 import { twoHubs } from "./two-hubs.ts";
 
 const killAgent: Fault = {
@@ -183,6 +184,16 @@ const shareQueue: Fault = {
   run: twoHubs,
 };
 
+const offlineForHours: Fault = {
+  says: "hours offline at 120 escalations/h with their pictures: everything reaches the hub, in order, over kills",
+  round: "simulated hour, on SQLite and on PostgreSQL",
+  rounds: 72,
+  run: async (options) => {
+    const each = { ...options, agents: 2, perHour: 120, kills: 6 };
+    return together([await hubBacklog({ ...each, store: "sqlite" }), await hubBacklog({ ...each, store: "postgres" })]);
+  },
+};
+
 /** By name, as `npm run chaos -- <name>` knows them. */
 export const faults: Readonly<Record<string, Fault>> = {
   "kill-agent": killAgent,
@@ -204,5 +215,6 @@ export const faults: Readonly<Record<string, Fault>> = {
   "config-under-load": changeConfig,
   "model-swap-under-load": swapModel,
   "hub-faults": breakHub,
+  "hub-backlog": offlineForHours,
   "two-hubs": shareQueue,
 };

@@ -31,6 +31,8 @@ export interface HubCase {
   readonly state: string;
   readonly finalLabel: string | null;
   readonly finalBy: string | null;
+  readonly receivedMs: number;
+  readonly picture: "none" | "wanted" | "kept" | "gone";
 }
 
 export async function hubPlace(kind: "sqlite" | "postgres"): Promise<HubPlace> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { hubBacklog } from "../chaos/hub-backlog.ts";
 import { hubFaults } from "../chaos/hub-faults.ts";
 import { twoHubs } from "../chaos/two-hubs.ts";
 import { seededRandom } from "../support/requests.ts";
@@ -16,6 +17,16 @@ describe("every case reaches the hub and every answer the device, once", () => {
     },
     300_000,
   );
+});
+
+describe("what happened in hours without a hub", () => {
+  it("is all at the hub when it is there again, in order, and what still waits is answered", async () => {
+    const source = seededRandom(Number(process.env["CHAOS_SEED"] ?? 1));
+    const short = { rounds: 3, seed: 1, agents: 2, perHour: 60, kills: 1, store: "sqlite" } as const;
+    const report = await hubBacklog({ ...short, random: () => source.uniform(), say: () => undefined });
+    expect(report).toMatchObject({ lost: 0, doubled: 0, chain: { intact: true }, violations: [] });
+    expect(report.detail).toMatchObject({ cases: 360, answered: 30 });
+  }, 300_000);
 });
 
 describe("two hub processes on one PostgreSQL", () => {
