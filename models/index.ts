@@ -9,6 +9,50 @@ export { createRows, type FeatureResult, type RowBuffer } from "./features/rows.
 export { longestWindowMs, noHistory, type EntityEvent, type EventHistory } from "./features/windows.ts";
 export { goldenRows } from "./golden.ts";
 export { manifestSchema, parseManifest, type Manifest, type ModelDtype } from "./manifest.ts";
+export { fitBetaCalibration, type BetaCalibration } from "./measure/calibration-fit.ts";
+export { expectedCalibrationError, reliability, type ReliabilityBin } from "./measure/calibration-error.ts";
+export { fitPlattCalibration, type PlattCalibration } from "./measure/calibration-platt.ts";
+export { fitTemperature, type TemperatureCalibration } from "./measure/calibration-temperature.ts";
+export {
+  lnCanaryWorse,
+  lnPromotion,
+  noPromotionEvidence,
+  noUnpairedEvidence,
+  promotionAfter,
+  revertAt,
+  revertCarefullyAt,
+  unpairedAfter,
+  type ComparedCase,
+  type DiscordantPairs,
+  type PromotionEvidence,
+  type UnpairedBlock,
+  type UnpairedEvidence,
+} from "./measure/canary.ts";
+export {
+  answeredLate,
+  capacityReport,
+  reviewersNeeded,
+  type CapacityReport,
+  type GateSetting,
+  type ReviewBudget,
+  type ReviewLoad,
+} from "./measure/capacity.ts";
+export { basketWeighted, onePerBasket } from "./measure/clusters.ts";
+export { noSequence, sequenceAfter, sequenceInterval, type SequenceState } from "./measure/confidence-sequence.ts";
+export { deflatedError, type DeflatedError, type GoldCases } from "./measure/label-quality.ts";
+export {
+  adjusted,
+  fitStoreAdjustments,
+  type StoreAdjustment,
+  type StoreAdjustments,
+} from "./measure/store-adjustment.ts";
+export {
+  lnWeightedEvidence,
+  noWeightedEvidence,
+  weighted,
+  type WeightedEvidence,
+  type WeightedLabel,
+} from "./measure/weighted-evidence.ts";
 export {
   clopperPearson,
   clopperPearsonLower,

@@ -11,7 +11,7 @@ export interface WeightedLabel {
 export type WeightedEvidence = readonly number[];
 
 /** Shares of the largest bet that cannot go bankrupt; averaging over them adapts to how far the risk is from α. */
-const betShares = [0.1, 0.2, 0.4, 0.7, 0.9] as const;
+export const betShares = [0.1, 0.2, 0.4, 0.7, 0.9] as const;
 
 /** No evidence yet: every wealth is 1. */
 export const noWeightedEvidence: WeightedEvidence = Object.freeze(betShares.map(() => 0));
