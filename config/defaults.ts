@@ -7,6 +7,7 @@ const task = {
   fallback: ["human_review", "safe_action"],
   safe_action: null,
   escalations_per_hour: "none",
+  review_capacity: null,
   audit_share: 0.02,
   costs: null,
   question: "Which answer is right?",
@@ -20,8 +21,9 @@ const retention = {
   unanswered_max: "14d",
 } as const satisfies NonNullable<LayerInput["retention"]>;
 
-/** `delta` of a contract that does not state it. */
-export const defaultDelta = 0.05;
+/** What a contract has that does not state it. */
+export const contractDefaults = { delta: 0.05, lapse_after: "14d", lapse_accepts: 50_000 } as const;
+export const lapseAfterMsDefault = 14 * 86_400_000;
 
 /** The defaults for these tasks, as one more layer below all others. */
 export function defaultValues(tasks: readonly string[]): LayerValues {
@@ -39,8 +41,9 @@ export const defaultTexts: ReadonlyMap<string, string> = new Map([
   ["models.<task>.batch_size", "8"],
   ["thresholds.<task>", "0.95"],
   ["thresholds.<task>.default", "0.95"],
-  ["thresholds.<task>.delta", String(defaultDelta)],
-  ["thresholds.<task>.default.delta", String(defaultDelta)],
+  ...["", ".default", ".classes.<name>", ".coarse"].flatMap((at) =>
+    entriesOf(`thresholds.<task>${at}`, contractDefaults),
+  ),
   ...entriesOf("tasks.<task>", task),
   ...entriesOf("retention", retention),
 ]);

@@ -1,4 +1,5 @@
-import { canonicalJson, digestText, type Hasher } from "../protocol/index.ts";
+import { canonicalJson, digestText, type Certificate, type Hasher } from "../protocol/index.ts";
+import { certificatesFor } from "./certificates.ts";
 import { faulty, type Faulty } from "./fault.ts";
 import { flatConfig } from "./flat.ts";
 import { keyText } from "./key-path.ts";
@@ -8,6 +9,7 @@ import { nearest, editDistance } from "./nearest.ts";
 import {
   type BrokerAddress,
   type ConfigWarning,
+  type Contract,
   type EffectiveConfig,
   type GatePolicy,
   type ModelSource,
@@ -29,9 +31,10 @@ export type Resolved = { readonly ok: true; readonly value: ResolvedConfig } | F
 
 /**
  * The effective config of merged layers: defaults filled in, deeply frozen, `revision` 0 until an agent numbers it.
- * Only a missing `store_id` is an error; everything else was checked when the layers were read.
+ * Only a missing `store_id` is an error; everything else was checked when the layers were read. `certificates` are good
+ * ones for this store; those whose contract is not in the config are left out.
  */
-export function effectiveConfig(layered: Layered, hasher: Hasher): Resolved {
+export function effectiveConfig(layered: Layered, hasher: Hasher, certificates: readonly Certificate[] = []): Resolved {
   const values = new Values(withDefaults(layered));
   const storeId = values.storeId();
   if (storeId === null) {
@@ -39,7 +42,7 @@ export function effectiveConfig(layered: Layered, hasher: Hasher): Resolved {
     const hint = "Add a line such as store_id: store_123 to the store's layer.";
     return faulty([{ file, line: 1, column: 1, key: "store_id", message: "store_id is missing", hint }]);
   }
-  const policies = taskNames(layered).map((task) => values.policy(task));
+  const policies = taskNames(layered).map((task) => values.policy(task, certificates));
   // Without a prototype a task called "constructor" is found only if the config has it.
   const tasks = bare(policies.map((policy) => [policy.task, policy] as const));
   const retention = values.retention();
@@ -85,26 +88,28 @@ class Values {
     return { url, username, passwordFile, caFile };
   }
 
-  policy(task: string): TaskPolicy {
+  policy(task: string, certificates: readonly Certificate[]): TaskPolicy {
     // The schema checked each value under its own key, and merging moves no value to another key.
     const value = <K extends keyof TaskValues>(name: K): Required<TaskValues>[K] =>
       this.#value(["tasks", task, name]) as Required<TaskValues>[K];
     const source = (this.#value(["models", task, "model"]) as ModelSource | undefined) ?? null;
     const problem = source?.kind === "path" ? modelProblem(source.path) : null;
     const costs = value("costs");
+    const capacity = value("review_capacity");
     return {
       task,
       model: problem === null ? source : null,
       modelProblem: problem,
       batchSize: this.#value(["models", task, "batch_size"]) as number,
       modelOptions: this.#below<number | string | boolean>(["models", task, "options"]),
-      gate: this.#gate(task),
+      gate: this.#gate(task, certificates),
       rules: value("rules"),
       decideWithinMs: value("decide_within"),
       reviewWithinMs: value("review_within"),
       fallback: value("fallback"),
       safeAction: value("safe_action"),
       escalationsPerHour: value("escalations_per_hour") as number | null,
+      reviewCapacity: capacity && { per1000: capacity.per_1000, answerWithinMs: capacity.answer_within },
       auditShare: value("audit_share"),
       costs: costs && { review: costs.review, wrongAccept: costs.wrong_accept, currency: costs.currency },
       question: value("question"),
@@ -112,15 +117,18 @@ class Values {
     };
   }
 
-  #gate(task: string): GatePolicy {
+  #gate(task: string, certificates: readonly Certificate[]): GatePolicy {
     const number = (this.#value(["thresholds", task, "number"]) as number | undefined) ?? null;
-    const contract = this.#value(["thresholds", task, "contract"]) as { maxError: number; delta: number } | undefined;
-    return {
-      target: contract ? { kind: "contract", ...contract } : { kind: "number", gateThreshold: number ?? 1 },
+    const contract = this.#value(["thresholds", task, "contract"]) as Contract | undefined;
+    const gate = {
+      target: contract ?? ({ kind: "number", gateThreshold: number ?? 1 } as const),
       floor: contract ? number : null,
       classes: this.#below<number>(["thresholds", task, "classes"]),
-      coarse: this.#value(["thresholds", task, "coarse"]) as number | null,
+      classContracts: this.#below<Contract>(["thresholds", task, "classContracts"]),
+      coarse: (this.#value(["thresholds", task, "coarse"]) as number | null | undefined) ?? null,
+      coarseContract: (this.#value(["thresholds", task, "coarseContract"]) as Contract | null | undefined) ?? null,
     };
+    return { ...gate, certificates: certificatesFor(task, gate, certificates) };
   }
 
   warnings({ task, model, modelProblem: problem, reviewWithinMs }: TaskPolicy): readonly ConfigWarning[] {
@@ -176,7 +184,7 @@ class Values {
     return this.#layered.entries.get(keyText(segments))?.value;
   }
 
-  #below<T extends number | string | boolean>(prefix: Segments): Readonly<Record<string, T>> {
+  #below<T>(prefix: Segments): Readonly<Record<string, T>> {
     const found = [...this.#layered.entries.values()].filter(
       ({ segments }) =>
         segments.length === prefix.length + 1 && prefix.every((segment, index) => segment === segments[index]),

@@ -1,6 +1,8 @@
+import { contractDefaults, lapseAfterMsDefault } from "./defaults.ts";
 import { keyText } from "./key-path.ts";
 import { type Segments } from "./layers.ts";
-import { type EffectiveConfig, type TaskPolicy } from "./policy.ts";
+import { type Certificate } from "../protocol/index.ts";
+import { type Contract, type EffectiveConfig, type TaskPolicy } from "./policy.ts";
 import { formatBytes, formatDuration } from "./units.ts";
 
 /** One key of an effective config with its value as YAML would write it, for printing, comparing and a form. */
@@ -48,20 +50,56 @@ function addModel(add: Add, { task, model, modelProblem, batchSize, modelOptions
 function addGate(add: Add, { task, gate }: TaskPolicy): void {
   const at = ["thresholds", task];
   if (gate.target.kind === "number") add([...at, "number"], gate.target.gateThreshold, at);
-  else add([...at, "contract"], { max_error: gate.target.maxError, delta: gate.target.delta }, at);
+  else add([...at, "contract"], contractValues(gate.target), at);
   if (gate.floor !== null) add([...at, "number"], gate.floor, [...at, "floor"]);
-  for (const [label, value] of Object.entries(gate.classes)) add([...at, "classes", label], value);
-  add([...at, "coarse"], gate.coarse);
+  for (const [label, contract] of Object.entries(gate.classContracts)) {
+    add([...at, "classContracts", label], contractValues(contract), [...at, "classes", label]);
+  }
+  for (const [label, value] of Object.entries(gate.classes)) {
+    const isFloor = Object.hasOwn(gate.classContracts, label);
+    add([...at, "classes", label], value, [...at, "classes", label, ...(isFloor ? ["floor"] : [])]);
+  }
+  if (gate.coarseContract === null) add([...at, "coarse"], gate.coarse);
+  else {
+    add([...at, "coarseContract"], contractValues(gate.coarseContract), [...at, "coarse"]);
+    if (gate.coarse !== null) add([...at, "coarse"], gate.coarse, [...at, "coarse", "floor"]);
+  }
+  for (const certificate of gate.certificates) {
+    const { scope, rung, label } = certificate;
+    const of = [scope.level, ...(rung === "fine" ? [] : [rung]), ...(label === null ? [] : [label])];
+    add([...at, "certificates", ...of], certificateValues(certificate));
+  }
+}
+
+/** As a config writes it; what nobody gave is left out. */
+function contractValues(contract: Contract): unknown {
+  const { maxError, delta, launchLabels, lapseAfterMs, lapseAccepts } = contract;
+  return {
+    max_error: maxError,
+    delta,
+    ...(launchLabels === null ? {} : { launch_labels: launchLabels }),
+    ...(lapseAfterMs === lapseAfterMsDefault ? {} : { lapse_after: formatDuration(lapseAfterMs) }),
+    ...(lapseAccepts === contractDefaults.lapse_accepts ? {} : { lapse_accepts: lapseAccepts }),
+  };
+}
+
+/** What people ask of a certificate: which one, and what it allows. */
+function certificateValues({ id, renewal, gateThreshold, basis }: Certificate): unknown {
+  return { id, renewal, gate_threshold: gateThreshold, basis };
 }
 
 function addTask(add: Add, policy: TaskPolicy): void {
-  const { costs } = policy;
+  const { costs, reviewCapacity } = policy;
   const values = {
     decide_within: formatDuration(policy.decideWithinMs),
     review_within: formatDuration(policy.reviewWithinMs),
     fallback: policy.fallback,
     safe_action: policy.safeAction,
     escalations_per_hour: policy.escalationsPerHour ?? "none",
+    review_capacity: reviewCapacity && {
+      per_1000: reviewCapacity.per1000,
+      answer_within: formatDuration(reviewCapacity.answerWithinMs),
+    },
     audit_share: policy.auditShare,
     costs: costs && { review: costs.review, wrong_accept: costs.wrongAccept, currency: costs.currency },
     question: policy.question,

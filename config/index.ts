@@ -1,9 +1,11 @@
 /** `holdpoint/config`: the store config. Universal: runs in Node and in a browser. */
+export { contractFor } from "./certificates.ts";
 export { diffConfigs, type ConfigChange } from "./diff.ts";
 export { effectiveConfig, type Provenance, type Resolved, type ResolvedConfig } from "./effective.ts";
 export { faultText, type ConfigFault, type Faulty } from "./fault.ts";
 export { flatConfig, type FlatEntry } from "./flat.ts";
 export { conditionRows, keyRows, keyTableMarkdown, type KeyRow } from "./key-table.ts";
+export { keptConfig } from "./kept-config.ts";
 export {
   emptyLayered,
   layerNames,
@@ -20,12 +22,14 @@ export {
   type BrokerAddress,
   type Condition,
   type ConfigWarning,
+  type Contract,
   type Costs,
   type EffectiveConfig,
   type GatePolicy,
   type GateTarget,
   type ModelSource,
   type RetentionPolicy,
+  type ReviewCapacity,
   type Rule,
   type Rung,
   type TaskPolicy,

@@ -1,9 +1,9 @@
-import { defaultDelta, defaultValues } from "./defaults.ts";
+import { contractDefaults, defaultValues, lapseAfterMsDefault } from "./defaults.ts";
 import { mendHint, type ConfigFault } from "./fault.ts";
 import { keySegments, keyText } from "./key-path.ts";
 import { nearest } from "./nearest.ts";
-import { type ConfigWarning, type ModelSource } from "./policy.ts";
-import { layerSchema, type GateValues, type LayerValues, type ModelValues } from "./schema.ts";
+import { type ConfigWarning, type Contract, type ModelSource } from "./policy.ts";
+import { layerSchema, type ContractValues, type GateValues, type LayerValues, type ModelValues } from "./schema.ts";
 import { keysAt, knows } from "./schema-walk.ts";
 import { type LayerDocument } from "./store-config.ts";
 
@@ -59,9 +59,9 @@ export function mergeLayers(higher: Layered, lower: Layered): Layered {
     if (lock !== undefined && !isDeclaration(entry)) ignored.push({ entry, lock });
     return lock === undefined;
   });
-  for (const [, { segments }] of free) {
-    const [section = "", task = "", part] = segments;
-    if (section === "thresholds" && part === "contract") entries.delete(keyText([section, task, "number"]));
+  for (const [, { segments, value }] of free) {
+    const number = value === null ? null : numberBeside(segments);
+    if (number !== null) entries.delete(keyText(number));
   }
   for (const [key, entry] of free) entries.set(key, entry);
   return { entries, locks: [...higher.locks, ...lower.locks], ignored: [...ignored, ...lower.ignored] };
@@ -172,23 +172,51 @@ function addGate(add: Add, task: string, values: GateValues): void {
   add([...entry, ""], true, entry);
   const target = typeof values === "number" || "max_error" in values ? values : values.default;
   if (typeof target === "number") add([...entry, "number"], target, [...entry, "default"]);
-  if (typeof target === "object") {
-    const contract = { maxError: target.max_error, delta: target.delta ?? defaultDelta };
-    add([...entry, "contract"], contract, [...entry, "default"]);
-  }
+  if (typeof target === "object") add([...entry, "contract"], contractOf(target), [...entry, "default"]);
   if (typeof values === "number" || "max_error" in values) return;
-  for (const [label, value] of Object.entries(values.classes ?? {})) add([...entry, "classes", label], value);
-  if (values.coarse !== undefined) add([...entry, "coarse"], values.coarse);
+  for (const [label, value] of Object.entries(values.classes ?? {})) {
+    const at = [...entry, "classes", label];
+    if (typeof value === "number") add(at, value);
+    else add([...entry, "classContracts", label], contractOf(value), at);
+  }
+  const { coarse } = values;
+  if (coarse === undefined) return;
+  // `null` takes back whatever there was, number or contract.
+  if (typeof coarse !== "object" || coarse === null) add([...entry, "coarse"], coarse);
+  if (coarse === null) add([...entry, "coarseContract"], null, [...entry, "coarse"]);
+  else if (typeof coarse === "object") add([...entry, "coarseContract"], contractOf(coarse), [...entry, "coarse"]);
 }
+
+function contractOf(values: ContractValues): Contract {
+  return {
+    kind: "contract",
+    maxError: values.max_error,
+    delta: values.delta ?? contractDefaults.delta,
+    launchLabels: values.launch_labels ?? null,
+    lapseAfterMs: values.lapse_after ?? lapseAfterMsDefault,
+    lapseAccepts: values.lapse_accepts ?? contractDefaults.lapse_accepts,
+  };
+}
+
+/** Where the number stands that a contract at this place replaces; null for what is no contract. */
+function numberBeside([section = "", task = "", part = "", label = ""]: Segments): Segments | null {
+  if (section !== "thresholds") return null;
+  if (part === "contract") return [section, task, "number"];
+  if (part === "classContracts") return [section, task, "classes", label];
+  return part === "coarseContract" ? [section, task, "coarse"] : null;
+}
+
+const contractKeys = ["max_error", "delta", "launch_labels", "lapse_after", "lapse_accepts"];
 
 /** Keys that are two ways of saying one thing are locked as one. */
 function lockable(segments: Segments): Segments {
-  const [section = "", task = "", part = ""] = segments;
+  const [section = "", task = "", part = "", label = ""] = segments;
   if (section === "models" && part === "model_path") return [section, task, "model"];
   if (section === "models" && part === "max_history_frames") return [section, task, "options", part];
-  if (section === "thresholds" && ["contract", "number", "max_error", "delta", "default"].includes(part)) {
-    return [section, task, "default"];
-  }
+  if (section !== "thresholds") return segments;
+  if (["contract", "number", "default", ...contractKeys].includes(part)) return [section, task, "default"];
+  if (part === "classContracts") return [section, task, "classes", label];
+  if (part === "coarseContract") return [section, task, "coarse"];
   return segments;
 }
 

@@ -1,4 +1,4 @@
-import { type Answer } from "../protocol/index.ts";
+import { type Answer, type Certificate } from "../protocol/index.ts";
 
 /**
  * The effective config as the code uses it: every default filled in, every duration in milliseconds. The YAML's own
@@ -54,6 +54,8 @@ export interface TaskPolicy {
   readonly safeAction: Answer | null;
   /** null: no limit. */
   readonly escalationsPerHour: number | null;
+  /** What people can take; null: as much as comes. */
+  readonly reviewCapacity: ReviewCapacity | null;
   /** Share of accepted decisions that a person looks at as well, in [0, 1]. */
   readonly auditShare: number;
   readonly costs: Costs | null;
@@ -66,10 +68,29 @@ export interface TaskPolicy {
 export type ModelSource =
   { readonly kind: "registry"; readonly spec: string } | { readonly kind: "path"; readonly path: string };
 
+/** "At most this share is wrong": the gate threshold comes with a certificate, and without one nothing is accepted. */
+export interface Contract {
+  readonly kind: "contract";
+  /** Most of the accepted decisions that may be wrong, a share. */
+  readonly maxError: number;
+  /** Chance that the certificate is mistaken. */
+  readonly delta: number;
+  /** Labels at which the certificate of the launch is tried; null: the hub computes how many. */
+  readonly launchLabels: number | null;
+  /** Without fresh evidence a certificate lapses after so long, or after so many accepted decisions. */
+  readonly lapseAfterMs: number;
+  readonly lapseAccepts: number;
+}
+
 /** A number, or a contract whose number a certificate gives (statistics.md). */
-export type GateTarget =
-  | { readonly kind: "number"; readonly gateThreshold: number }
-  | { readonly kind: "contract"; readonly maxError: number; readonly delta: number };
+export type GateTarget = { readonly kind: "number"; readonly gateThreshold: number } | Contract;
+
+export interface ReviewCapacity {
+  /** Most of a thousand decisions that people look at. Audits count, and are not turned away. */
+  readonly per1000: number;
+  /** People are slower than they should be when their 95th percentile is above it. */
+  readonly answerWithinMs: number;
+}
 
 export interface GatePolicy {
   readonly target: GateTarget;
@@ -80,8 +101,14 @@ export interface GatePolicy {
   readonly floor: number | null;
   /** Gate thresholds of single labels; they replace the task's number. Under a contract they are floors as well. */
   readonly classes: Readonly<Record<string, number>>;
-  /** For the `coarse_answer` rung; null: the task's gate threshold. */
+  /** Labels with a contract of their own, which takes the place of the task's number or contract. */
+  readonly classContracts: Readonly<Record<string, Contract>>;
+  /** For the `coarse_answer` rung; null: the task's gate threshold. Under a contract it is a floor. */
   readonly coarse: number | null;
+  /** Contract of the `coarse_answer` rung; null: the task's. */
+  readonly coarseContract: Contract | null;
+  /** What came for these contracts, narrowest scope first: checked for whose they are, not for which model runs. */
+  readonly certificates: readonly Certificate[];
 }
 
 export interface Costs {

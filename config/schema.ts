@@ -100,6 +100,21 @@ const contract = z.strictObject({
     .max(0.5)
     .meta({ kind: "a share, 0.000001 to 0.5", description: "Contract: the chance that the certificate is mistaken." })
     .exactOptional(),
+  launch_labels: count(1, 10_000_000)
+    .meta({
+      kind: "a whole number, 1 to 10000000",
+      description: "Contract: labels at which a certificate is first tried; without it, as many as the hub computes.",
+    })
+    .exactOptional(),
+  lapse_after: duration(365 * dayMs)
+    .meta({ kind: aDuration, description: "Contract: without fresh evidence for so long, people decide again." })
+    .exactOptional(),
+  lapse_accepts: count(1, 1_000_000_000)
+    .meta({
+      kind: "a whole number, 1 to 1000000000",
+      description: "Contract: after so many accepted decisions without fresh evidence, people decide again.",
+    })
+    .exactOptional(),
 });
 const aGate = "a number from 0 to 1, or { max_error, delta }";
 const gateSchema = z.union([
@@ -111,14 +126,23 @@ const gateSchema = z.union([
       .meta({ kind: aGate, description: "What holds where `classes` says nothing." })
       .exactOptional(),
     classes: z
-      .record(text, share.meta({ kind: aShare, description: "The gate threshold of this label." }))
+      .record(
+        text,
+        z
+          .union([share, contract])
+          .meta({ kind: aGate, description: "The gate threshold of this label, or a contract of its own." }),
+      )
       .refine((classes) => Object.keys(classes).length <= labelsMax, { error: `has more than ${labelsMax} labels` })
       .nullable()
-      .meta({ kind: "labels with numbers from 0 to 1", description: "Gate thresholds of single labels." })
+      .meta({ kind: "labels with numbers or contracts", description: "Gate thresholds of single labels." })
       .exactOptional(),
-    coarse: share
+    coarse: z
+      .union([share, contract])
       .nullable()
-      .meta({ kind: aShare, description: "Gate threshold of the `coarse_answer` rung; without it, the task's." })
+      .meta({
+        kind: aGate,
+        description: "Gate threshold or contract of the `coarse_answer` rung; without it, the task's.",
+      })
       .exactOptional(),
   }),
 ]);
@@ -164,6 +188,23 @@ const taskSchema = z.strictObject({
     .union([count(0, 1_000_000), z.literal("none")])
     .nullable()
     .meta({ kind: "a whole number, or none", description: "Most cases an hour that go to people; `none` is no limit." })
+    .exactOptional(),
+  review_capacity: z
+    .strictObject({
+      per_1000: z.number().min(0).max(1000).meta({
+        kind: "a number from 0 to 1000",
+        description: "Most of a thousand decisions that go to people; the rest takes the fallback below them.",
+      }),
+      answer_within: duration(365 * dayMs).meta({
+        kind: aDuration,
+        description: "Where people take longer (19 of 20 cases), fewer go to them.",
+      }),
+    })
+    .nullable()
+    .meta({
+      kind: "{ per_1000, answer_within }",
+      description: "What people can take; above it they get the cases of the highest expected loss.",
+    })
     .exactOptional(),
   audit_share: share
     .meta({ kind: aShare, description: "Share of the accepted decisions that a person looks at as well." })
@@ -305,6 +346,7 @@ export const layerSchema = z.strictObject({
 export type LayerValues = z.output<typeof layerSchema>;
 export type ModelValues = NonNullable<NonNullable<LayerValues["models"]>[string]>;
 export type GateValues = NonNullable<NonNullable<LayerValues["thresholds"]>[string]>;
+export type ContractValues = z.output<typeof contract>;
 export type TaskValues = z.output<typeof taskSchema>;
 export type BrokerValues = z.output<typeof brokerSchema>;
 export type RetentionValues = z.output<typeof retentionSchema>;

@@ -71,6 +71,7 @@ async function prepared(parts: HubBriefsParts, held: JournalCase, input: Input |
     view: briefView(seen),
     reviewLeftMs: held.reviewLeftMs,
     picture: null,
+    ...(held.auditState === "evicted" ? { isEvicted: true } : {}),
     costs: costs && { review: costs.review, wrongAccept: costs.wrongAccept },
   };
   if (!picture) return { brief, picture: null };

@@ -1,3 +1,4 @@
+import { canonicalJson, digestText, type Hasher } from "../protocol/index.ts";
 import { type Calibration } from "./prediction.ts";
 
 /** Scores are clipped here before a logarithm, as the fits in `measure/` clip them: the two must agree. */
@@ -34,6 +35,12 @@ export function applyCalibration(
     case "temperature":
       return temperature(score, calibration.t, probabilities ?? [score, 1 - score]);
   }
+}
+
+/** What certificates call a calibration by: a digest of its canonical JSON, "none" where the model has none. */
+export function calibrationDigest(calibration: Calibration | null, hasher: Hasher): string {
+  if (calibration === null) return "none";
+  return digestText(hasher.sha256(new TextEncoder().encode(canonicalJson(calibration))));
 }
 
 /** Guo et al. 2017, eq. 9, on probabilities: softmax(log p / t) = p^(1/t) / Σ p^(1/t). */

@@ -1,5 +1,5 @@
 /** `holdpoint/models`: what a model is and how its input is built. Universal: runs in Node and in a browser. */
-export { applyCalibration } from "./calibration.ts";
+export { applyCalibration, calibrationDigest } from "./calibration.ts";
 export { featureCount, type FeatureSpec } from "./feature-spec.ts";
 export { buildFeatures, featureBuilder, type DecodedInput, type FeatureBuilder } from "./features/build.ts";
 export { type DecodePicture } from "./features/decode.ts";

@@ -59,6 +59,7 @@ export const reasons = [
   "overload",
   "no_reviewer",
   "budget_exhausted",
+  "capacity_exhausted",
   "storage_full",
   "safe_action",
   "reviewed",

@@ -83,6 +83,8 @@ export const caseBriefSchema = z.strictObject({
   /** Patience with people that is left, milliseconds, when this was sent; null for audit samples. */
   reviewLeftMs: z.number().nullable(),
   picture: pictureReferenceSchema.nullable(),
+  /** An audit sample whose input went before anybody looked: nobody can, and it counts as wrong. */
+  isEvicted: z.boolean().optional(),
   /** What a wrong accept and a review cost, where the config says so: the queue's order uses it. */
   costs: z.strictObject({ review: z.number(), wrongAccept: z.number() }).nullable(),
 });

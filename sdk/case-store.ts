@@ -1,5 +1,5 @@
 import { type EffectiveConfig } from "../config/index.ts";
-import { type Decision, type DecisionRequest, type ReviewAnswer } from "../protocol/index.ts";
+import { type Decision, type DecisionRequest, type ReviewAnswer, type Sample } from "../protocol/index.ts";
 import { type DecisionTrace } from "./trace.ts";
 
 /**
@@ -66,6 +66,8 @@ export interface DecisionRecord {
   readonly trace: DecisionTrace;
   /** Accepted, and a person looks all the same. */
   readonly audit: boolean;
+  /** How it came to be looked at by people, for the hub; absent or null where they do not look. */
+  readonly sample?: Sample | null;
   /** Patience with people, milliseconds; null unless pending. */
   readonly reviewWithinMs: number | null;
 }

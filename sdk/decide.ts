@@ -1,18 +1,28 @@
 import { type Rule, type TaskPolicy } from "../config/index.ts";
 import {
   type Answer,
+  type Certificate,
   type ConfigReference,
   type Context,
   type Decision,
   type ModelReference,
   type Reason,
+  type Sample,
 } from "../protocol/index.ts";
-import { type Coin } from "./audit.ts";
+import { auditSampling, type Coin, type Sampling } from "./audit.ts";
+import { expectedLoss } from "./capacity.ts";
 import { explain } from "./explain.ts";
-import { gateThresholdOf, passes, type GateThreshold } from "./gate.ts";
+import {
+  adjustedConfidence,
+  gateThresholdOf,
+  isUnderContract,
+  passes,
+  type GateBy,
+  type GateThreshold,
+} from "./gate.ts";
 import { walkLadder, type LadderEnd } from "./ladder.ts";
 import { matchingRule } from "./rules.ts";
-import { type DecisionTrace, type Finding, type Scored } from "./trace.ts";
+import { type DecisionTrace, type Finding, type GateTrace, type Scored } from "./trace.ts";
 
 /** Everything that a decision depends on. Recorded, so that replay repeats it. */
 export interface DecideInputs {
@@ -28,6 +38,12 @@ export interface DecideInputs {
   readonly batch: number | null;
   readonly modelMs: number | null;
   readonly coin: Coin;
+  /** Which model asks the gate, and which certificates count no more. */
+  readonly by: GateBy;
+  /** Running mean that audit propensities are scaled by; 0 until there is one. */
+  readonly auditScale: number;
+  /** Expected losses at and above it may go to people; null: the task has no stated capacity. */
+  readonly reviewPrice: number | null;
   /** Escalations left before this one; null: no limit. */
   readonly budget: number | null;
   readonly reviewer: boolean;
@@ -42,8 +58,14 @@ export interface Decided {
   readonly trace: DecisionTrace;
   /** Accepted, and a person looks all the same. */
   readonly audit: boolean;
+  /** How it came to be looked at by people; null where they do not look. */
+  readonly sample: Sample | null;
+  /** The certificate that it was accepted under by the gate. */
+  readonly under: Certificate | null;
   /** True when the escalation budget was used. */
   readonly spent: boolean;
+  /** The gate held it. */
+  readonly held: boolean;
 }
 
 /** What gate, rules or ladder came to, before it is written down as a decision. */
@@ -55,6 +77,8 @@ interface Ruling {
   readonly gate: GateThreshold;
   readonly reasons: readonly Reason[];
   readonly rule: Rule | null;
+  /** The coarse answer was taken: `scored` and `gate` are its. */
+  readonly coarse?: true;
 }
 
 /**
@@ -67,14 +91,38 @@ interface Ruling {
  */
 export function decide(inputs: DecideInputs): Decided {
   const top = inputs.finding.kind === "evidence" ? (inputs.finding.top[0] ?? null) : null;
-  const gate = gateThresholdOf(inputs.policy.gate, top?.label ?? "");
-  const ruling = byRule(inputs, top, gate) ?? byGate(inputs, top, gate);
-  const audit = ruling.verdict === "accept" && ruling.rule === null && inputs.coin.audit < inputs.policy.auditShare;
+  const gate = gateThresholdOf(inputs.policy.gate, top?.label ?? "", inputs.by);
+  const seen = top && gate.adjust ? { ...top, confidence: adjustedConfidence(top.confidence, gate) } : top;
+  const ruling = byRule(inputs, seen, gate) ?? byGate(inputs, seen, gate);
+  const sampling = samplingOf(inputs, ruling);
+  const audit = ruling.verdict === "accept" && sampling !== null && inputs.coin.audit < sampling.propensity;
+  const isEscalated = ruling.verdict === "escalate";
   return {
     decision: written(inputs, ruling, audit),
     trace: traceOf(inputs, ruling),
     audit,
-    spent: ruling.verdict === "escalate",
+    sample: sampling && (audit || isEscalated) ? sampleOf(inputs, ruling, sampling) : null,
+    under: ruling.verdict === "accept" && ruling.rule === null ? ruling.gate.certificate : null,
+    spent: isEscalated,
+    held: isEscalated || ruling.reasons.includes("capacity_exhausted"),
+  };
+}
+
+/** Null for what is not sampled at all: safe actions, and what a rule accepted. */
+function samplingOf({ coin, policy, auditScale }: DecideInputs, { verdict, rule, scored }: Ruling): Sampling | null {
+  if (verdict === "escalate") return { propensity: 1, uniform: coin.audit < policy.auditShare / 2 };
+  if (verdict !== "accept" || rule !== null || policy.auditShare === 0) return null;
+  return auditSampling(coin.audit, scored?.confidence ?? 0, auditScale, policy.auditShare);
+}
+
+function sampleOf({ finding, by }: DecideInputs, { rule, coarse }: Ruling, sampling: Sampling): Sample {
+  const predicted = finding.kind === "evidence" ? (coarse ? finding.coarse : (finding.top[0] ?? null)) : null;
+  return {
+    ...sampling,
+    rule: rule !== null,
+    rung: coarse ? "coarse" : "fine",
+    confidence: predicted?.confidence ?? null,
+    calibration: coarse ? by.coarseCalibration : by.calibration,
   };
 }
 
@@ -105,7 +153,8 @@ function byRule(inputs: DecideInputs, top: Scored | null, gate: GateThreshold): 
       return fromLadder(
         walkLadder(
           policy.fallback.filter((rung) => rung !== "coarse_answer"),
-          inputs,
+          // Whoever wrote the rule wants a person before anybody else gets one.
+          { ...inputs, worthReview: isWorth(inputs, 0) },
         ),
         base,
         "rule",
@@ -120,7 +169,12 @@ function byGate(inputs: DecideInputs, top: Scored | null, gate: GateThreshold): 
   if (top && passes(top.confidence, gate)) {
     return { ...base, verdict: "accept", decidedBy: "model", answer: answerOf(top, finding), reasons: ["confident"] };
   }
-  return fromLadder(walkLadder(policy.fallback, inputs), base, primaryReason(finding, top, gate), finding);
+  const facts = { ...inputs, worthReview: isWorth(inputs, top?.confidence ?? 0) };
+  return fromLadder(walkLadder(policy.fallback, facts), base, primaryReason(finding, top, gate), finding);
+}
+
+function isWorth({ reviewPrice, policy }: DecideInputs, confidence: number): boolean {
+  return reviewPrice === null || expectedLoss(policy, confidence) >= reviewPrice;
 }
 
 function primaryReason(finding: Finding, top: Scored | null, gate: GateThreshold): Reason {
@@ -141,6 +195,7 @@ function fromLadder(
         ...base,
         scored: end.scored,
         gate: end.gate,
+        coarse: true,
         verdict: "accept",
         decidedBy: "model",
         answer: { label: end.scored.label, value: end.scored.index },
@@ -168,7 +223,12 @@ function fromLadder(
 /** The model's answer with its alternatives; null where there is no prediction. */
 function answerOf(top: Scored | null, finding: Finding): Answer | null {
   if (!top || finding.kind === "failure") return null;
-  const alternatives = finding.top.slice(1).map(({ label, confidence }) => ({ label, confidence }));
+  const given = finding.top[0]?.confidence ?? 0;
+  // The others share what the store's calibration leaves, as they shared what the model's left.
+  const rest = given === top.confidence || given >= 1 ? 1 : (1 - top.confidence) / (1 - given);
+  const alternatives = finding.top.slice(1).map(({ label, confidence }) => {
+    return { label, confidence: rest === 1 ? confidence : Math.min(1, confidence * rest) };
+  });
   return { label: top.label, value: top.index, alternatives };
 }
 
@@ -189,7 +249,7 @@ function written(inputs: DecideInputs, ruling: Ruling, audit: boolean): Decision
     confidence,
     score: scored?.score ?? 0,
     gateThreshold: gate.gateThreshold,
-    certificate: null,
+    certificate: gate.certificate?.id ?? null,
     reasons: audit ? [...ruling.reasons, "audit"] : [...ruling.reasons],
     model: inputs.model,
     config: inputs.config,
@@ -202,6 +262,7 @@ function written(inputs: DecideInputs, ruling: Ruling, audit: boolean): Decision
       confidence,
       gateThreshold: gate.gateThreshold,
       detail,
+      why: gate.why,
     }),
   };
 }
@@ -211,6 +272,9 @@ function traceOf(inputs: DecideInputs, ruling: Ruling): DecisionTrace {
     v: 1,
     finding: inputs.finding,
     coin: inputs.coin,
+    ...(isUnderContract(inputs.policy.gate) ? { gate: gateTrace(inputs.by) } : {}),
+    ...(inputs.policy.auditShare > 0 ? { auditScale: inputs.auditScale } : {}),
+    ...(inputs.reviewPrice === null ? {} : { reviewPrice: inputs.reviewPrice }),
     budget: inputs.budget,
     reviewer: inputs.reviewer,
     storage: inputs.storage,
@@ -219,4 +283,8 @@ function traceOf(inputs: DecideInputs, ruling: Ruling): DecisionTrace {
     batch: inputs.batch,
     timings: { modelMs: inputs.modelMs },
   };
+}
+
+function gateTrace({ calibration, coarseCalibration, lapsed }: GateBy): GateTrace {
+  return { calibration, coarseCalibration, lapsed };
 }

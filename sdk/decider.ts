@@ -8,7 +8,9 @@ import {
   reviewAnswerSchema,
   silentLogger,
   universalHasher,
+  certificateSchema,
   type Cancel,
+  type Certificate,
   type Clock,
   type Decision,
   type DecisionRequest,
@@ -40,6 +42,12 @@ export interface EscalationAnswer {
 export interface DeciderOptions {
   /** A store config: the text of its YAML, the same as plain data, or an effective config. */
   readonly config: string | EffectiveConfig | Readonly<Record<string, unknown>>;
+  /**
+   * For tasks under a contract: what `holdpoint gate certify --write` wrote, or a hub issued. Each counts for the store,
+   * region or fleet of any name: who passes them says that they are this store's. Not with an effective config, which
+   * has its own. They lapse by age and by what is accepted while the decider runs.
+   */
+  readonly certificates?: readonly unknown[];
   /** Opens the models, for instance `nodeModels({ registryDir })` of `holdpoint/models/node`. */
   readonly models: (isolation: Isolation) => ModelHost | Promise<ModelHost>;
   /** Default "child". */
@@ -68,7 +76,7 @@ const waitersMax = 65_536;
 /**
  * Decides in this process.
  *
- * Errors: HP_CONFIG for a config that does not hold. A model that cannot be brought up is no error: its task goes to
+ * Errors: HP_CONFIG for a config that does not hold, HP_GATE_CERTIFICATE for a certificate that is none. A model that cannot be brought up is no error: its task goes to
  * people, and `problems` says why.
  *
  * @example
@@ -85,7 +93,7 @@ export async function createDecider(
   const { clock = ambientClock, timers = ambientTimers, random = ambientRandom } = options;
   const { hasher = universalHasher, logger = silentLogger } = options;
   const { journal } = options;
-  const given = configOf(options.config, hasher);
+  const given = configOf(options.config, hasher, certificatesOf(options.certificates));
   const config = journal ? await journal.adoptConfig(given) : given;
   const host = await options.models(options.isolation ?? "child");
   const states = await host.apply(wantedModels(config));
@@ -115,11 +123,25 @@ export async function createDecider(
   return decider;
 }
 
-function configOf(config: DeciderOptions["config"], hasher: Hasher): EffectiveConfig {
+/** Certificates that a program passes are its own word, signed or not; what is none is refused as a whole. */
+function certificatesOf(given: DeciderOptions["certificates"]): readonly Certificate[] {
+  return (given ?? []).map((one, index) => {
+    const checked = checkMessage(one, certificateSchema);
+    if (checked.ok) return checked.value;
+    const message = `certificates[${index}]: ${checked.error.message}`;
+    throw new HoldpointError("HP_GATE_CERTIFICATE", message, { cause: checked.error });
+  });
+}
+
+function configOf(
+  config: DeciderOptions["config"],
+  hasher: Hasher,
+  certificates: readonly Certificate[],
+): EffectiveConfig {
   if (isEffective(config)) return config;
   // JSON is YAML: plain data takes the same road as a file, with the same checks.
   const text = typeof config === "string" ? config : JSON.stringify(config, null, 1);
-  const resolved = resolveConfig([{ layer: "store", file: "config", text }], hasher);
+  const resolved = resolveConfig([{ layer: "store", file: "config", text }], hasher, certificates);
   if (!resolved.ok) throw resolved.error;
   return resolved.value.config;
 }

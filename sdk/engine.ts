@@ -146,7 +146,7 @@ export class Engine<Origin extends object> {
     const fallback = await this.#fallbackOf(known);
     const revision = reviewedRevision(known.decision, review.answer, review.reviewer, fallback, time);
     const reviewed = await store.review({ ...review, atMs: time.atMs, revision });
-    if (reviewed.kind === "final") this.#tell(reviewed.decision, null);
+    if (reviewed.kind === "final") this.#close(reviewed.decision);
     return reviewed;
   }
 
@@ -158,7 +158,7 @@ export class Engine<Origin extends object> {
     const fallback = await this.#fallbackOf(known);
     const revision = settledRevision(known.decision, "review_expired", fallback, this.#timeOf(known));
     const settled = await store.settle({ revision });
-    if (settled) this.#tell(settled, null);
+    if (settled) this.#close(settled);
     return settled;
   }
 
@@ -233,9 +233,9 @@ export class Engine<Origin extends object> {
   #rule(request: DecisionRequest, found: Found): RuledRecord {
     const { pipeline, reviewer, storage } = this.#options;
     const decided = pipeline.rule(request, found, { reviewer: reviewer(), storage: storage() });
-    const { decision, trace, audit } = decided;
+    const { decision, trace, audit, sample } = decided;
     const reviewWithinMs = isFinal(decision) ? null : (pipeline.policyOf(decision)?.reviewWithinMs ?? null);
-    return { decision, trace, audit, reviewWithinMs, decided };
+    return { decision, trace, audit, sample, reviewWithinMs, decided };
   }
 
   /**
@@ -266,6 +266,12 @@ export class Engine<Origin extends object> {
 
   #remember(decision: Decision): void {
     this.#recent.set(decision.id, decision);
+  }
+
+  /** A case that waited for people is final: answered, or given up. */
+  #close(decision: Decision): void {
+    this.#options.pipeline.answered(decision);
+    this.#tell(decision, null);
   }
 
   #tell(decision: Decision, origin: Origin | null): void {

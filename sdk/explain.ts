@@ -1,4 +1,5 @@
 import { type Reason } from "../protocol/index.ts";
+import { type Uncertified } from "./gate.ts";
 
 /** One sentence for people about why a case was not simply accepted. */
 export interface ExplanationFacts {
@@ -7,6 +8,8 @@ export interface ExplanationFacts {
   readonly confidence: number;
   readonly gateThreshold: number;
   readonly detail: string | null;
+  /** Why nothing is certified, where that is the reason. */
+  readonly why?: Uncertified | null;
 }
 
 export function explain(facts: ExplanationFacts): string | null {
@@ -22,7 +25,7 @@ export function explain(facts: ExplanationFacts): string | null {
     case "rule":
       return detail === null ? "A rule decided." : `The rule “${detail}” decided.`;
     case "uncertified":
-      return "The error contract of this task has no certificate yet, so nothing is accepted.";
+      return `${uncertifiedSentences[facts.why ?? "none"]}, so nothing is accepted.`;
     case "audit":
       return "Accepted, and chosen for a second look.";
     case "reviewed":
@@ -31,6 +34,18 @@ export function explain(facts: ExplanationFacts): string | null {
       return sentences[facts.reason] + (detail === null ? "" : ` (${detail})`);
   }
 }
+
+/** Shown to reviewers and operators alike; each ends where the consequence begins. */
+const uncertifiedSentences: Readonly<Record<Uncertified, string>> = {
+  none: "The error contract of this task has no certificate yet",
+  other_model: "The certificate of this task is for another model",
+  other_calibration: "The certificate of this task is for another calibration of the model",
+  looser: "The certificate of this task is for a looser contract than the one in force",
+  lapsed: "The certificate of this task has lapsed without fresh evidence",
+  collecting: "The labels are not enough yet to certify the error contract of this task",
+  alarm: "The certificate of this task was withdrawn",
+  cap: "This store's own labels do not allow what the fleet's certificate does",
+};
 
 const sentences: Readonly<
   Record<
@@ -50,6 +65,7 @@ const sentences: Readonly<
   overload: "The agent has more work than it can do in time.",
   no_reviewer: "No person can be asked.",
   budget_exhausted: "The hour's escalations are used up.",
+  capacity_exhausted: "People have as much as they can take, and other cases are worth more.",
   storage_full: "The journal is full of unanswered cases.",
   safe_action: "The declared safe action was taken.",
   cannot_tell: "The reviewer could not tell.",

@@ -1,5 +1,19 @@
 /** `holdpoint`: decide where a model is sure, ask a person where it is not. Universal: no native package. */
-export { coinOf, type Coin } from "./audit.ts";
+export { auditSampling, coinOf, type Coin } from "./audit.ts";
+export {
+  answeredUnder,
+  answerP95Ms,
+  decidedUnder,
+  expectedLoss,
+  heldUnder,
+  idleLoad,
+  reviewBurst,
+  reviewPrice,
+  reviewPriceMax,
+  toldUnder,
+  type ReviewLoad,
+} from "./capacity.ts";
+export { LapsedLists, memoryUse, type CertificateUsage, type CertificateUse } from "./certificate-use.ts";
 export { fullBudget, refilled, spent, type Budget } from "./budget.ts";
 export {
   type Admission,
@@ -26,12 +40,22 @@ export {
 } from "./decider.ts";
 export { Engine, type EngineOptions, type Review, type RevisionListener, type Submission } from "./engine.ts";
 export { evidenceOf } from "./evidence.ts";
-export { gateThresholdOf, passes, type GateThreshold } from "./gate.ts";
+export { gateByOf } from "./gate-by.ts";
+export {
+  certificateKey,
+  coarseGateThreshold,
+  gateThresholdOf,
+  passes,
+  type GateBy,
+  type GateThreshold,
+  type Uncertified,
+} from "./gate.ts";
 export { walkLadder, type LadderEnd, type LadderFacts } from "./ladder.ts";
 export { createPipeline, type Found, type Pipeline, type PipelineOptions, type Situation } from "./pipeline.ts";
 export { replay, type ReplayInputs, type ReplayReport } from "./replay.ts";
 export { reviewedRevision, settledRevision, type RevisionFallback, type RevisionTime } from "./revision.ts";
 export { holds, matchingRule, type RuleFacts } from "./rules.ts";
+export { type ReviewState } from "./task-memory.ts";
 export { evidenceTopMax, type DecisionTrace, type Finding, type Scored } from "./trace.ts";
 export { type WaitOptions } from "./waiters.ts";
 export {

@@ -1,6 +1,6 @@
 import { type Rung, type TaskPolicy } from "../config/index.ts";
 import { type Answer, type Reason } from "../protocol/index.ts";
-import { coarseGateThreshold, passes, type GateThreshold } from "./gate.ts";
+import { adjustedConfidence, coarseGateThreshold, passes, type GateBy, type GateThreshold } from "./gate.ts";
 import { type Finding, type Scored } from "./trace.ts";
 
 /** What a walk down the ladder ends in. `reasons` lists why rungs were passed over, in order. */
@@ -17,12 +17,15 @@ export type LadderEnd =
 export interface LadderFacts {
   readonly policy: TaskPolicy;
   readonly finding: Finding;
+  readonly by: GateBy;
   /** A person can be asked at all. */
   readonly reviewer: boolean;
   /** Escalations left in the budget; null: no limit. */
   readonly budget: number | null;
   /** False when the journal is full of unanswered escalations. */
   readonly storage: boolean;
+  /** False when people can take no more, and this case is not among those that are worth most. */
+  readonly worthReview: boolean;
 }
 
 /** Walks the declared rungs in order; a ladder without a rung that holds ends in the safe action. */
@@ -41,8 +44,10 @@ function stepOn(rung: Rung, facts: LadderFacts, reasons: Reason[]): LadderEnd | 
   }
   if (rung === "coarse_answer") {
     const scored = facts.finding.kind === "evidence" ? facts.finding.coarse : null;
-    const gate = coarseGateThreshold(facts.policy.gate);
-    return scored && passes(scored.confidence, gate) ? { kind: "coarse", scored, gate, reasons } : null;
+    if (!scored) return null;
+    const gate = coarseGateThreshold(facts.policy.gate, facts.by);
+    const confidence = adjustedConfidence(scored.confidence, gate);
+    return passes(confidence, gate) ? { kind: "coarse", scored: { ...scored, confidence }, gate, reasons } : null;
   }
   const obstacle = personObstacle(facts);
   if (obstacle === null) return { kind: "person", reasons };
@@ -53,7 +58,8 @@ function stepOn(rung: Rung, facts: LadderFacts, reasons: Reason[]): LadderEnd | 
 function personObstacle(facts: LadderFacts): Reason | null {
   if (!facts.reviewer) return "no_reviewer";
   if (!facts.storage) return "storage_full";
-  return facts.budget !== null && facts.budget < 1 ? "budget_exhausted" : null;
+  if (facts.budget !== null && facts.budget < 1) return "budget_exhausted";
+  return facts.worthReview ? null : "capacity_exhausted";
 }
 
 /** The rungs below `human_review`: what is left when people could not answer. */

@@ -1,5 +1,5 @@
 import { type EffectiveConfig, type TaskPolicy } from "../config/index.ts";
-import { type ModelHost, type PredictionResult, type RunningModel } from "../models/index.ts";
+import { calibrationDigest, type ModelHost, type PredictionResult, type RunningModel } from "../models/index.ts";
 import {
   type Clock,
   type Decision,
@@ -9,9 +9,11 @@ import {
   type Timers,
 } from "../protocol/index.ts";
 import { coinOf } from "./audit.ts";
-import { fullBudget, refilled, spent, type Budget } from "./budget.ts";
+import { memoryUse, type CertificateUse } from "./certificate-use.ts";
 import { decide, type Decided } from "./decide.ts";
 import { evidenceOf } from "./evidence.ts";
+import { type GateBy } from "./gate.ts";
+import { TaskMemory, type ReviewState } from "./task-memory.ts";
 import { type Finding } from "./trace.ts";
 
 /**
@@ -31,6 +33,12 @@ export interface Pipeline {
   rule(request: DecisionRequest, found: Found, situation: Situation): Decided;
   /** Gives back the escalation budget of a decision that was not recorded: the case had been decided before. */
   refund(decided: Decided): void;
+  /** A pending case has become final after so long: people are as quick as that. */
+  answered(decision: Decision): void;
+  /** The hub has told how long its people take, by task, milliseconds at the 95th percentile. */
+  toldAnswerTimes(p95Ms: Readonly<Record<string, number>>): void;
+  /** How people keep up with a task of stated capacity, or null. */
+  reviewState(task: string): ReviewState | null;
   /** Puts a config in force together with the models that it asked for. */
   adopt(config: EffectiveConfig): void;
 }
@@ -40,6 +48,8 @@ export interface PipelineOptions {
   readonly host: ModelHost;
   /** Key of the audit coin. */
   readonly secret: Uint8Array;
+  /** Counts what certificates are used for; in memory unless given. */
+  readonly use?: CertificateUse;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -75,19 +85,11 @@ interface Generation {
 const generationsMax = 4;
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { host, hasher, clock, secret } = options;
+  const { host, hasher, clock, secret, use = memoryUse(options.clock) } = options;
   let generations: readonly Generation[] = [generationOf(options.config, host)];
-  const budgets = new Map<string, Budget>();
+  const memory = new TaskMemory(clock);
+  const askedBy = gatesBy(hasher);
   const newest = (): EffectiveConfig => (generations[0] as Generation).config;
-
-  const budgetOf = (policy: TaskPolicy): Budget | null => {
-    const perHour = policy.escalationsPerHour;
-    if (perHour === null) return null;
-    const nowMs = clock.monotonicMs();
-    const budget = refilled(budgets.get(policy.task) ?? fullBudget(perHour, nowMs), perHour, nowMs);
-    budgets.set(policy.task, budget);
-    return budget;
-  };
 
   const configOf = (task: string, by: RunningModel | null): EffectiveConfig => {
     if (!by) return newest();
@@ -108,7 +110,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const config = configOf(request.task, found.by);
       const policy = taskPolicy(config, request.task) ?? taskPolicy(newest(), request.task);
       if (!policy) throw new Error(`no policy for the admitted task ${request.task}`);
-      const budget = budgetOf(policy);
       const decided = decide({
         id: request.id,
         context: request.context ?? {},
@@ -122,21 +123,43 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         batch: found.batch,
         modelMs: found.modelMs,
         coin: coinOf(hasher, secret, request.id),
-        budget: budget?.tokens ?? null,
+        by: askedBy(found.by, use.lapsed(policy.gate)),
+        ...memory.of(policy),
         ...situation,
         atMs: Math.floor(clock.wallMs()),
         latencyMs: roundMs(clock.monotonicMs() - found.startedMs),
       });
-      if (decided.spent && budget) budgets.set(policy.task, spent(budget));
+      memory.decided(policy, decided);
+      if (decided.under) use.accepted(decided.under);
       return decided;
     },
-    refund: ({ decision, spent: wasSpent }) => {
-      const budget = budgets.get(decision.task);
-      if (wasSpent && budget) budgets.set(decision.task, { ...budget, tokens: budget.tokens + 1 });
+    refund: (decided) => memory.refund(taskPolicy(newest(), decided.decision.task), decided),
+    answered: ({ task, latencyMs }) => memory.answered(taskPolicy(newest(), task), latencyMs),
+    toldAnswerTimes: (p95Ms) => {
+      for (const [task, tookMs] of Object.entries(p95Ms)) memory.told(taskPolicy(newest(), task), tookMs);
     },
+    reviewState: (task) => memory.reviewState(taskPolicy(newest(), task)),
     adopt: (config) => {
       generations = [generationOf(config, host), ...generations].slice(0, generationsMax);
     },
+  };
+}
+
+/** Which model asks a gate: one object for each running model, while the same certificates have lapsed. */
+function gatesBy(hasher: Hasher): (by: RunningModel | null, lapsed: readonly string[]) => GateBy {
+  const known = new WeakMap<RunningModel, GateBy>();
+  return (by, lapsed) => {
+    if (!by) return { model: null, calibration: null, coarseCalibration: null, lapsed };
+    const last = known.get(by);
+    if (last?.lapsed === lapsed) return last;
+    const next = {
+      model: by.reference.digest,
+      calibration: last?.calibration ?? calibrationDigest(by.calibration, hasher),
+      coarseCalibration: last?.coarseCalibration ?? calibrationDigest(by.coarseCalibration, hasher),
+      lapsed,
+    };
+    known.set(by, next);
+    return next;
   };
 }
 

@@ -1,6 +1,7 @@
 import { type TaskPolicy } from "../config/index.ts";
 import { type Context, type Decision } from "../protocol/index.ts";
 import { decide } from "./decide.ts";
+import { gateByOf } from "./gate-by.ts";
 import { type DecisionTrace, type Finding } from "./trace.ts";
 
 /** Largest difference of a confidence between two runs of one model that are the same decision (design 2.7). */
@@ -45,6 +46,9 @@ export function replay(inputs: ReplayInputs): ReplayReport {
     batch: trace.batch,
     modelMs: trace.timings.modelMs,
     coin: trace.coin,
+    by: gateByOf(decision, trace),
+    auditScale: trace.auditScale ?? 0,
+    reviewPrice: trace.reviewPrice ?? null,
     budget: trace.budget,
     reviewer: trace.reviewer,
     storage: trace.storage,
@@ -71,7 +75,16 @@ function kindOf(recorded: Decision, replayed: Decision, modelRan: boolean): Repl
 }
 
 function differencesOf(recorded: Decision, replayed: Decision): ReplayReport["differences"] {
-  const fields = ["verdict", "status", "decidedBy", "confidence", "score", "gateThreshold", "provider"] as const;
+  const fields = [
+    "verdict",
+    "status",
+    "decidedBy",
+    "confidence",
+    "score",
+    "gateThreshold",
+    "certificate",
+    "provider",
+  ] as const;
   const found: { field: string; recorded: unknown; replayed: unknown }[] = fields
     .filter((field) => recorded[field] !== replayed[field])
     .map((field) => ({ field, recorded: recorded[field], replayed: replayed[field] }));

@@ -1,6 +1,7 @@
 import { type TaskPolicy } from "../config/index.ts";
 import { type Decision, type Reason, type ReviewAnswer } from "../protocol/index.ts";
 import { explain } from "./explain.ts";
+import { gateByOf } from "./gate-by.ts";
 import { rungsAfterReview, walkLadder } from "./ladder.ts";
 import { type DecisionTrace } from "./trace.ts";
 
@@ -63,9 +64,11 @@ export function settledRevision(
       ? walkLadder(rungsAfterReview(policy.fallback), {
           policy,
           finding: trace.finding,
+          by: gateByOf(decision, trace),
           reviewer: false,
           budget: null,
           storage: true,
+          worthReview: true,
         })
       : ({ kind: "safe", answer: null, reasons: ["safe_action"] } as const);
   const answer =

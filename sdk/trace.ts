@@ -15,6 +15,12 @@ export interface DecisionTrace {
   readonly reviewer: boolean;
   /** False when the byte budget was full of unanswered escalations. */
   readonly storage: boolean;
+  /** Where the task has a contract: what was chosen by, beside the model. Absent in records of before there were any. */
+  readonly gate?: GateTrace;
+  /** Where something is audited: the running mean that propensities are scaled by, before this decision. */
+  readonly auditScale?: number;
+  /** Where people have a stated capacity: expected losses at and above it went to them. */
+  readonly reviewPrice?: number;
   /** Name of the rule that decided, if one did. */
   readonly rule: string | null;
   /** How the model was run, for `exact` against `within 1e-5`; null where none ran. */
@@ -22,6 +28,14 @@ export interface DecisionTrace {
   readonly batch: number | null;
   /** Where the time went, milliseconds. */
   readonly timings: { readonly modelMs: number | null };
+}
+
+export interface GateTrace {
+  /** Digests of the model's calibrations, null where no model ran. */
+  readonly calibration: string | null;
+  readonly coarseCalibration: string | null;
+  /** Certificates of the task that had lapsed, `certificateKey`. */
+  readonly lapsed: readonly string[];
 }
 
 /** What the model found, reduced to what the gate reads; or why there is nothing. */

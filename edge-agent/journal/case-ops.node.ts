@@ -197,11 +197,13 @@ export class CaseOps {
     this.#tellHub(row.n, op, ruled);
   }
 
-  #tellHub(n: number, [, id, , , body]: DecideOp, { audit, answeredAgentMs }: Ruled): void {
+  #tellHub(n: number, [, id, , , body, , , , sample]: DecideOp, { audit, answeredAgentMs }: Ruled): void {
     const answered = answeredAgentMs !== null;
+    const told = `{"decision":${body},"id":"${id}"${sample === null ? "" : `,"sample":${sample}`}}`;
     if (!answered) this.#ledger.totals.pending += 1;
-    if (!answered) this.#send("escalation", n, `{"decision":${body},"id":"${id}"}`);
-    else if (audit === "open") this.#send("audit", n, `{"decision":${body},"id":"${id}"}`);
+    if (!answered) this.#send("escalation", n, told);
+    // A sample without its picture is sent as well: nobody can look at it any more, and it counts as wrong.
+    else if (audit !== "none") this.#send("audit", n, told);
   }
 
   review(op: ReviewOp): OpResult {

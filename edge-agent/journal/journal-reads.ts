@@ -1,4 +1,4 @@
-import { type EffectiveConfig } from "../../config/index.ts";
+import { keptConfig, type EffectiveConfig } from "../../config/index.ts";
 import { type Decision, type Encoding, type ObservedEvent } from "../../protocol/index.ts";
 import { caseOf, inputOf } from "./case-rows.ts";
 import { type CaseRow, type OutboxRecord } from "./journal-wire.ts";
@@ -54,7 +54,9 @@ export function journalReads(
     },
     config: async (digest) => {
       const found = (await ask("config", [digest])) as { revision: number; body: string } | null;
-      return found === null ? null : { ...(JSON.parse(found.body) as EffectiveConfig), revision: found.revision };
+      return found === null
+        ? null
+        : keptConfig({ ...(JSON.parse(found.body) as EffectiveConfig), revision: found.revision });
     },
     events: async (entity, sinceMs, limit) => {
       const bodies = (await ask("events", [entity, sinceMs, Math.min(limit ?? eventsMax, eventsMax)])) as string[];

@@ -51,6 +51,8 @@ export type DecideOp = readonly [
   trace: string,
   audit: boolean,
   reviewWithinMs: number | null,
+  /** JSON of how the case was sampled, for the hub. */
+  sample: string | null,
 ];
 export type ReviewOp = readonly [
   op: "review",

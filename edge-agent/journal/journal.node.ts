@@ -376,9 +376,10 @@ function nothing(): void {
   return undefined;
 }
 
-function decideOp({ decision, trace, audit, reviewWithinMs }: DecisionRecord): DecideOp {
+function decideOp({ decision, trace, audit, sample = null, reviewWithinMs }: DecisionRecord): DecideOp {
   const { id, status, verdict } = decision;
-  return ["decide", id, status, verdict, JSON.stringify(decision), JSON.stringify(trace), audit, reviewWithinMs];
+  const [body, record] = [JSON.stringify(decision), JSON.stringify(trace)];
+  return ["decide", id, status, verdict, body, record, audit, reviewWithinMs, sample && JSON.stringify(sample)];
 }
 
 function admitted(result: unknown): Admitted {

@@ -32,7 +32,7 @@ for (let commit = 0; commit < Number(commits); commit += 1) {
     const { id } = request;
     return [
       ["admit", id, "cam", "t", "mqtt", "json", 1, "{}", index * size, index * size + 32, inputBytes, null],
-      ["decide", id, "final", "accept", decision, JSON.stringify(trace), false, null],
+      ["decide", id, "final", "accept", decision, JSON.stringify(trace), false, null, null],
     ];
   });
   const bytes = new ArrayBuffer(size * requests.length);

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type EffectiveConfig } from "../../config/index.ts";
 import { outcomesPerCaseMax, type DecisionRecord, type Journal } from "../../edge-agent/journal/journal.ts";
-import { type Decision, type Input } from "../../protocol/index.ts";
+import { outboxBodies, type Decision, type Input } from "../../protocol/index.ts";
 import { systemRandom } from "../../protocol/platform/clock.node.ts";
 import {
   admissionOf,
@@ -282,6 +282,30 @@ export function describeJournal(
       await journal.delivered("camera-1", decision.id, 1);
       expect((await journal.undelivered("camera-1", 10)).map((row) => row.decision.revision)).toEqual([2]);
       expect((await journal.counts()).undelivered).toBe(1);
+    });
+
+    test("a row tells the hub how its case was sampled; a sample without its input is told as well", async () => {
+      const { seq: before = 0 } = (await journal.outbox(0, 1000)).at(-1) ?? {};
+      const sample = {
+        propensity: 0.01,
+        uniform: true,
+        rule: false,
+        rung: "fine",
+        confidence: 0.99,
+        calibration: "none",
+      } as const;
+      const audited = await decided("accept", { audit: true, sample });
+      const request = makeRequest();
+      await journal.admit(admissionOf(request, { keepInput: false }));
+      const lost = decisionOf(request);
+      await journal.decide(recordOf(lost, { audit: true, sample }));
+      const rows = await journal.outbox(before, 10);
+      expect(rows.map(({ kind, body }) => [kind, outboxBodies.audit.parse(JSON.parse(body))])).toEqual([
+        ["audit", { id: audited.id, decision: audited, sample }],
+        ["audit", { id: lost.id, decision: lost, sample }],
+      ]);
+      expect(await journal.find(lost.id)).toMatchObject({ auditState: "evicted" });
+      await journal.forwarded(journal.epoch, before + 2);
     });
 
     test("escalations, audits, reviews and outcomes enter the outbox in order, without a gap", async () => {

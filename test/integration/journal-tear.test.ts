@@ -79,7 +79,7 @@ test(`${tearsMax} torn logs all open as exact prefixes`, async () => {
     const size = 32 + 300;
     const ops = requests.flatMap(({ id }, index): Op[] => {
       const decision = JSON.stringify({ ...decisionOf(makeRequest()), id });
-      const decide = ["decide", id, "final", "accept", decision, JSON.stringify(trace), false, null] as const;
+      const decide = ["decide", id, "final", "accept", decision, JSON.stringify(trace), false, null, null] as const;
       const [digestAt, inputAt] = [index * size, index * size + 32];
       const request = JSON.stringify({ id });
       const admit = (joint: typeof decide | null): Op =>

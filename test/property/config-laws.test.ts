@@ -26,8 +26,8 @@ const gate = fc.oneof(
   fc.record(
     {
       default: fc.oneof(share, contract),
-      classes: fc.dictionary(fc.constantFrom("milk", "x y"), share),
-      coarse: share,
+      classes: fc.dictionary(fc.constantFrom("milk", "x y"), fc.oneof(share, contract)),
+      coarse: fc.oneof(share, contract, fc.constant(null)),
     },
     { requiredKeys: [] },
   ),
@@ -55,6 +55,8 @@ const policy = fc.record(
 const lock = fc.constantFrom(
   "thresholds",
   "thresholds.a",
+  "thresholds.b.classes",
+  "thresholds.a.coarse",
   "models.b.model",
   "tasks.a.audit_share",
   'tasks["c.d"]',
@@ -108,7 +110,8 @@ test("the last layer that sets an unlocked key wins, and provenance says which i
       const keys = new Set(layers.flatMap(({ entries }) => [...entries.keys()]));
       for (const key of keys) {
         // Only a number under a later contract goes away without a successor of its own.
-        if (!key.endsWith(".number")) expect(merged.entries.has(key)).toBe(true);
+        if (!/\.(?:number|coarse|classes\.milk|classes\["x y"\])$/.test(key))
+          expect(merged.entries.has(key)).toBe(true);
       }
     }),
     { numRuns: 200 },

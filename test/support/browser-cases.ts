@@ -4,7 +4,7 @@ import { type Calibration, type RunningModel } from "../../models/index.ts";
 import { reasons } from "../../protocol/index.ts";
 import { type DecideInputs, type Finding } from "../../sdk/index.ts";
 import { type SeededCase, type SeededPrediction } from "./browser-seeded.ts";
-import { decideInputs, policyOf } from "./policies.ts";
+import { contractOf, decideInputs, policyOf } from "./policies.ts";
 
 /** Inputs for decide() that reach every rung, rule and reason. */
 
@@ -16,11 +16,14 @@ const optional = { requiredKeys: [] };
 const gate: fc.Arbitrary<GatePolicy> = fc.record({
   target: fc.oneof(
     { weight: 4, arbitrary: share.map((gateThreshold) => ({ kind: "number" as const, gateThreshold })) },
-    { weight: 1, arbitrary: fc.constant({ kind: "contract" as const, maxError: 0.01, delta: 0.05 }) },
+    { weight: 1, arbitrary: fc.constant(contractOf(0.01)) },
   ),
   classes: fc.dictionary(label, share, { maxKeys: 2 }),
+  classContracts: fc.dictionary(label, fc.constant(contractOf(0.02)), { maxKeys: 1 }),
   coarse: fc.option(share),
+  coarseContract: fc.option(fc.constant(contractOf(0.05))),
   floor: fc.constant(null),
+  certificates: fc.constant([]),
 });
 
 const comparison = fc.record(

@@ -1,4 +1,4 @@
-import { type TaskPolicy } from "../../config/index.ts";
+import { type Contract, type GatePolicy, type TaskPolicy } from "../../config/index.ts";
 import { type DecideInputs, type Finding, type Scored } from "../../sdk/index.ts";
 
 /** A task policy with the defaults of the store config; tests override what they are about. */
@@ -9,19 +9,33 @@ export function policyOf(overrides: Partial<TaskPolicy> = {}): TaskPolicy {
     modelProblem: null,
     batchSize: 8,
     modelOptions: {},
-    gate: { target: { kind: "number", gateThreshold: 0.95 }, classes: {}, coarse: null, floor: null },
+    gate: gateOf(0.95),
     rules: [],
     decideWithinMs: 2000,
     reviewWithinMs: 900_000,
     fallback: ["coarse_answer", "human_review", "safe_action"],
     safeAction: { label: "ask-shopper" },
     escalationsPerHour: null,
+    reviewCapacity: null,
     auditShare: 0,
     costs: null,
     question: "Which product is it?",
     labels: [],
     ...overrides,
   };
+}
+
+/** A gate by number. */
+export function gateOf(gateThreshold: number, more: Partial<GatePolicy> = {}): GatePolicy {
+  return {
+    ...{ target: { kind: "number", gateThreshold }, floor: null },
+    ...{ classes: {}, classContracts: {}, coarse: null, coarseContract: null, certificates: [], ...more },
+  };
+}
+
+export function contractOf(maxError: number, more: Partial<Contract> = {}): Contract {
+  const lapse = { launchLabels: null, lapseAfterMs: 14 * 86_400_000, lapseAccepts: 50_000 };
+  return { kind: "contract", maxError, delta: 0.05, ...lapse, ...more };
 }
 
 export function scored(label: string, confidence: number, index = 0): Scored {
@@ -53,6 +67,9 @@ export function decideInputs(overrides: Partial<DecideInputs> = {}): DecideInput
     batch: 1,
     modelMs: 1,
     coin: { audit: 0.5, rules: 0.5 },
+    by: { model: "sha256:a0", calibration: "none", coarseCalibration: "none", lapsed: [] },
+    auditScale: 0,
+    reviewPrice: null,
     budget: null,
     reviewer: true,
     storage: true,

@@ -90,7 +90,10 @@ test("every key of the documented config arrives where the code reads it", () =>
     auditShare: 0.02,
     costs: { review: 0.08, wrongAccept: 3.5, currency: "USD" },
   });
-  expect(config.tasks["cart_verification"]?.gate.target).toEqual({ kind: "contract", maxError: 0.005, delta: 0.05 });
+  expect(config.tasks["cart_verification"]?.gate.target).toEqual({
+    ...{ kind: "contract", maxError: 0.005, delta: 0.05 },
+    ...{ launchLabels: null, lapseAfterMs: 1_209_600_000, lapseAccepts: 50_000 },
+  });
 });
 
 test("a task that is only named has every default", () => {
@@ -101,13 +104,17 @@ test("a task that is only named has every default", () => {
     modelProblem: null,
     batchSize: 8,
     modelOptions: {},
-    gate: { target: { kind: "number", gateThreshold: 0.95 }, floor: null, classes: {}, coarse: null },
+    gate: {
+      ...{ target: { kind: "number", gateThreshold: 0.95 }, floor: null, classes: {}, classContracts: {} },
+      ...{ coarse: null, coarseContract: null, certificates: [] },
+    },
     rules: [],
     decideWithinMs: 2000,
     reviewWithinMs: 900_000,
     fallback: ["human_review", "safe_action"],
     safeAction: null,
     escalationsPerHour: null,
+    reviewCapacity: null,
     auditShare: 0.02,
     costs: null,
     question: "Which answer is right?",
@@ -121,12 +128,16 @@ test("a task that is only named has every default", () => {
 test("per-class gate thresholds, a coarse one, rules, labels and the question are read", () => {
   const { config } = resolved(`store_id: s
 thresholds:
-  shelf: { default: { max_error: 0.01 }, classes: { Oatly-Oat-Milk: 0.99, "404": 1 }, coarse: 0.8 }
+  shelf:
+    default: { max_error: 0.01, launch_labels: 800, lapse_after: 7d, lapse_accepts: 9000 }
+    classes: { Oatly-Oat-Milk: 0.99, "404": 1, Wine: { max_error: 0.001, delta: 0.01 } }
+    coarse: { max_error: 0.02 }
 tasks:
   shelf:
     question: Which product is on the shelf?
     labels: [milk, juice]
     escalations_per_hour: none
+    review_capacity: { per_1000: 50, answer_within: 30s }
     rules:
       - name: expensive
         when: { And: [{ ConditionType: LabelCheck, ConditionParameters: { LabelIn: [wine] } }, { Not: { ConditionType: ContextCheck, ConditionParameters: { Key: aisle, Equals: 3 } } }] }
@@ -136,12 +147,24 @@ tasks:
         then: { verdict: accept, label: milk }
 `);
   const shelf = config.tasks["shelf"];
+  const contract = { kind: "contract", launchLabels: null, lapseAfterMs: 1_209_600_000, lapseAccepts: 50_000 };
   expect(shelf?.gate).toEqual({
-    target: { kind: "contract", maxError: 0.01, delta: 0.05 },
+    target: {
+      kind: "contract",
+      maxError: 0.01,
+      delta: 0.05,
+      launchLabels: 800,
+      lapseAfterMs: 604_800_000,
+      lapseAccepts: 9000,
+    },
     floor: null,
     classes: { "404": 1, "Oatly-Oat-Milk": 0.99 },
-    coarse: 0.8,
+    classContracts: { Wine: { ...contract, maxError: 0.001, delta: 0.01 } },
+    coarse: null,
+    coarseContract: { ...contract, maxError: 0.02, delta: 0.05 },
+    certificates: [],
   });
+  expect(shelf?.reviewCapacity).toEqual({ per1000: 50, answerWithinMs: 30_000 });
   expect(shelf?.rules.map(({ name, then }) => [name, then])).toEqual([
     ["expensive", { verdict: "escalate" }],
     ["sure", { verdict: "accept", label: "milk" }],

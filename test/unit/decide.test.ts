@@ -3,27 +3,18 @@ import { describe, expect, it } from "vitest";
 import { decisionSchema, reasons, type Reason } from "../../protocol/index.ts";
 import {
   decide,
+  replay,
   reviewedRevision,
   settledRevision,
   type DecideInputs,
   type Decided,
   type Finding,
 } from "../../sdk/index.ts";
-import { decideInputs, evidence, failure, policyOf, scored } from "../support/policies.ts";
+import { contractOf, decideInputs, evidence, failure, gateOf, policyOf, scored } from "../support/policies.ts";
 
 const verdictOf = (overrides: Partial<DecideInputs>): Decided["decision"] => decide(decideInputs(overrides)).decision;
-const gate = (gateThreshold: number, classes = {}, coarse: number | null = null) => ({
-  target: { kind: "number" as const, gateThreshold },
-  classes,
-  coarse,
-  floor: null,
-});
-const contract = {
-  target: { kind: "contract" as const, maxError: 0.005, delta: 0.05 },
-  classes: {},
-  coarse: null,
-  floor: null,
-};
+const gate = (gateThreshold: number, classes = {}) => gateOf(gateThreshold, { classes });
+const contract = gateOf(0, { target: contractOf(0.005) });
 
 describe("the gate", () => {
   it("accepts at the gate threshold itself: it is inclusive", () => {
@@ -138,6 +129,44 @@ describe("the audit coin", () => {
     expect(decide(decideInputs({ policy, coin: low })).audit).toBe(true);
     expect(decide(decideInputs({ policy, coin: { ...low, audit: 0.02 } })).audit).toBe(false);
     expect(decide(decideInputs({ policy, coin: low, finding: evidence(0.2) })).audit).toBe(false);
+  });
+
+  it("draws half of the share uniformly and half where a label tells most, and says with what chance", () => {
+    const policy = policyOf({ auditShare: 0.02, gate: gateOf(0.5) });
+    const sampled = (confidence: number, audit: number) => {
+      const coin = { audit, rules: 0.5 };
+      return decide(decideInputs({ policy, coin, finding: evidence(confidence), auditScale: 0.1 }));
+    };
+    // 0.01 + 0.01 · √(0.9 · 0.1) / 0.1
+    expect(sampled(0.9, 0.0399)).toMatchObject({ audit: true, sample: { uniform: false } });
+    expect(sampled(0.9, 0.0399).sample?.propensity).toBeCloseTo(0.04, 12);
+    expect(sampled(0.9, 0.0401)).toMatchObject({ audit: false, sample: null });
+    // However sure the model is, half of the share is never taken away.
+    expect(sampled(1, 0.0099)).toMatchObject({ audit: true, sample: { propensity: 0.01, uniform: true } });
+    expect(sampled(1, 0.0101).audit).toBe(false);
+    const everything = decideInputs({ policy: policyOf({ auditShare: 1 }), finding: evidence(0.999), auditScale: 0.5 });
+    expect(decide({ ...everything, coin: { audit: 0.999, rules: 0 } })).toMatchObject({ audit: true });
+  });
+
+  it("is recorded with its scale, so that replay draws the same", () => {
+    const policy = policyOf({ auditShare: 0.1, gate: gateOf(0.5) });
+    const inputs = decideInputs({ policy, finding: evidence(0.8), auditScale: 0.2, coin: { audit: 0.14, rules: 0.5 } });
+    const { decision, trace } = decide(inputs);
+    expect(decision.reasons).toEqual(["confident", "audit"]);
+    const again = { finding: inputs.finding, runtime: "stub", provider: "cpu" };
+    expect(replay({ decision, context: {}, trace, policy, again }).kind).toBe("exact");
+    const { auditScale, ...older } = trace;
+    expect(auditScale).toBe(0.2);
+    expect(replay({ decision, context: {}, trace: older, policy, again }).kind).toBe("changed");
+  });
+
+  it("says of an escalation that people look for certain, and of a rule's that it was a rule's", () => {
+    const held = decide(decideInputs({ finding: evidence(0.2) }));
+    expect(held.sample).toMatchObject({ propensity: 1, rule: false, confidence: 0.2, rung: "fine" });
+    const policy = policyOf({
+      rules: [{ name: "all", when: { Not: { Or: [] } }, then: { verdict: "escalate" } }],
+    });
+    expect(decide(decideInputs({ policy })).sample).toMatchObject({ propensity: 1, rule: true });
   });
 });
 

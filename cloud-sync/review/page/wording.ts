@@ -57,6 +57,7 @@ const reasonTexts: Readonly<Record<Reason, string>> = {
   overload: "There was too much to do at once, so this one came to a person.",
   no_reviewer: "The model left this one to a person.",
   budget_exhausted: "The model left this one to a person.",
+  capacity_exhausted: "The model left this one to a person.",
   storage_full: "The box was short of space when this one came.",
   safe_action: "The model left this one to a person.",
   reviewed: "Somebody has looked at this one before.",
