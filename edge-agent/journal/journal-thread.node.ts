@@ -4,6 +4,7 @@ import { MessageChannel, Worker, type MessagePort } from "node:worker_threads";
 import { HoldpointError } from "../../protocol/index.ts";
 import { errorOf } from "./commit-queue.node.ts";
 import {
+  type CopiedMessage,
   type QueryReply,
   type ProgressMessage,
   type ReadyMessage,
@@ -13,7 +14,7 @@ import {
 
 /** Starting a journal thread and telling when it ended. */
 
-export type ThreadMessage = BatchReply | QueryReply | ProgressMessage;
+export type ThreadMessage = BatchReply | QueryReply | ProgressMessage | CopiedMessage;
 
 export interface JournalThread {
   readonly port: MessagePort;

@@ -135,7 +135,8 @@ export interface JournalLimits {
 }
 
 export interface WorkerData {
-  readonly role: "writer" | "reader";
+  /** The keeper is the writer's own (`log-keeper.node.ts`). */
+  readonly role: "writer" | "reader" | "keeper";
   readonly dir: string;
   readonly limits: JournalLimits;
   readonly retention: RetentionLimits;
@@ -168,6 +169,15 @@ export interface ProgressMessage {
 export interface ReadyMessage {
   readonly kind: "ready";
   readonly failure: OpFailure | null;
+}
+
+/** To the keeper: copy the log into the database. */
+export interface CopyMessage {
+  readonly kind: "copy";
+}
+
+export interface CopiedMessage {
+  readonly kind: "copied";
 }
 
 export interface CloseMessage {

@@ -9,6 +9,8 @@ import { JournalQueries } from "./journal-queries.node.ts";
 import type {
   BatchMessage,
   CloseMessage,
+  CopiedMessage,
+  CopyMessage,
   OpFailure,
   QueryMessage,
   QueryReply,
@@ -17,10 +19,12 @@ import type {
 } from "./journal-wire.ts";
 import { openWriter } from "./journal-writer.node.ts";
 import type { ChainReport } from "./journal.ts";
+import { LogKeeper } from "./log-keeper.node.ts";
 
 /**
- * Entry of the journal's two threads: one writes, one reads. Here and in what this file imports only types come from
- * `protocol/index.ts`, so that a thread starts without the schemas that it has no use for.
+ * Entry of the journal's threads: one writes, one reads, and one copies the writer's log into the database. Here and in
+ * what this file imports only types come from `protocol/index.ts`, so that a thread starts without the schemas that it has
+ * no use for.
  */
 
 /** Operations in one commit. */
@@ -35,6 +39,14 @@ function failureOf(error: unknown, what: string): OpFailure {
 
 async function write(): Promise<void> {
   const writer = await openWriter(data);
+  const keeper = new LogKeeper(data, writer.walPagesMax);
+  const close = async (): Promise<void> => {
+    await keeper.close();
+    const closed = writer.close();
+    const instance = readInstanceFile(data.dir);
+    if (typeof instance === "object") writeInstanceFile(data.dir, { ...instance, closed });
+    port.close();
+  };
   port.on("message", (first: BatchMessage | CloseMessage) => {
     // Whatever arrived during the last commit shares this one: a group commit without a timer.
     const batches: BatchMessage[] = [];
@@ -46,11 +58,8 @@ async function write(): Promise<void> {
       message = ops < commitOpsMax ? next() : undefined;
     }
     for (const reply of writer.apply(batches)) port.postMessage(reply);
-    if (message?.kind !== "close") return;
-    const closed = writer.close();
-    const instance = readInstanceFile(data.dir);
-    if (typeof instance === "object") writeInstanceFile(data.dir, { ...instance, closed });
-    port.close();
+    if (message?.kind === "close") void close();
+    else keeper.committed(batches, () => writer.pagesToCopy());
   });
 }
 
@@ -105,6 +114,39 @@ async function read(): Promise<void> {
   }
 }
 
+/** Copies until the log is in the database as a whole, or until the writer is ahead for good. */
+async function keep(): Promise<void> {
+  const database = await openDatabase(join(data.dir, "journal.db"), { mustExist: true });
+  port.on("message", (message: CopyMessage | CloseMessage) => {
+    if (message.kind === "close") {
+      database.close();
+      port.close();
+      return;
+    }
+    try {
+      for (let round = 0; round < copyRoundsMax; round += 1) {
+        const [row] = database.pragma("wal_checkpoint(PASSIVE)") as readonly Copied[];
+        // Only a copy that ends at the end of the log syncs the database.
+        if (row === undefined || row.busy !== 0 || row.checkpointed >= row.log) break;
+      }
+    } catch {
+      // A disk that does not take it tells the writer so, with the next commit that it does not take.
+    }
+    port.postMessage({ kind: "copied" } satisfies CopiedMessage);
+  });
+}
+
+interface Copied {
+  readonly busy: number;
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
+/** Each round copies what came during the one before: soon nothing comes during one. */
+const copyRoundsMax = 4;
+
+const roles = { writer: write, reader: read, keeper: keep } as const;
+
 function checkpointKey(): Uint8Array | null {
   const root = readSecret(data.dir);
   return root && deriveSecret(root, "checkpoint");
@@ -120,7 +162,7 @@ function ready(failure: OpFailure | null): void {
 }
 
 try {
-  await (data.role === "writer" ? write() : read());
+  await roles[data.role]();
   ready(null);
 } catch (error) {
   const { code, message, retryAfterMs } = openingError(error, data.dir);

@@ -77,6 +77,7 @@ export class JournalWriter {
   readonly #begin;
   readonly #commit;
   readonly #touch;
+  readonly #logState;
   #retention: RetentionLimits;
   #full: string | null = null;
   #broken: string | null = null;
@@ -103,6 +104,7 @@ export class JournalWriter {
     );
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
+    this.#logState = database.prepare<[], typeof nothingLogged>("PRAGMA wal_checkpoint(NOOP)");
     this.#touch = database.prepare("UPDATE instance SET agent_ms = agent_ms");
     this.#reserve = new DiskReserve(options.dir, options.limits.reserveBytes);
     if (!this.#reserve.take()) this.#full = noReserve;
@@ -369,6 +371,21 @@ export class JournalWriter {
     return { kind: "committed", storage: this.storage(), received, evicted };
   }
 
+  /** Where a commit copies the log itself, pages. */
+  get walPagesMax(): number {
+    return Math.floor(this.#limits.walBytesMax / pageBytes);
+  }
+
+  /** Pages of the log that are not in the database yet; 0 where that cannot be asked. */
+  pagesToCopy(): number {
+    try {
+      const { log, checkpointed } = this.#logState.get() ?? nothingLogged;
+      return log - checkpointed;
+    } catch {
+      return 0;
+    }
+  }
+
   get head(): { readonly n: number; readonly hash: string } {
     const { headN, headHash } = this.#ledger.totals;
     return { n: headN, hash: Buffer.from(headHash).toString("hex") };
@@ -384,6 +401,8 @@ export class JournalWriter {
     return head;
   }
 }
+
+const nothingLogged = { log: 0, checkpointed: 0 };
 
 function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -315,6 +315,7 @@ class SqliteJournal implements Journal {
       this.#progress.get(message.query)?.(message.records);
       return;
     }
+    if (message.kind !== "answer") return; // Said to the writer, by its keeper.
     const asking = this.#asking.get(message.query);
     this.#asking.delete(message.query);
     this.#progress.delete(message.query);

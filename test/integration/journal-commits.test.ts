@@ -1,10 +1,12 @@
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type Journal } from "../../edge-agent/journal/journal.ts";
 import { openJournal } from "../../edge-agent/journal/journal.node.ts";
 import { startThread } from "../../edge-agent/journal/journal-thread.node.ts";
 import { silentLogger, type DecisionRequest } from "../../protocol/index.ts";
 import { systemClock, systemRandom, systemTimers } from "../../protocol/platform/clock.node.ts";
+import { openDatabase } from "../../protocol/platform/sqlite.node.ts";
 import { roomyRetention, temporaryDirectory } from "../contract/journal-sqlite.ts";
 import { admissionOf, decisionOf, makeRequest, recordOf } from "../support/journal-cases.ts";
 import { until } from "../support/door-mqtt.ts";
@@ -105,4 +107,20 @@ test("as many acknowledgements as one message takes do not wait for the tick", a
   void journal.delivered("camera-1", id, 1);
   for (let n = 1; n < 512; n += 1) void journal.delivered("camera-1", makeRequest().id, 1);
   await until(() => commits > before, 900);
+});
+
+test("the log is copied into the database beside the writer, long before a commit has to", async () => {
+  const dir = newDirectory();
+  await open(dir);
+  // 4 MB, where a commit copies from 8 on.
+  const data = new Uint8Array(64 * 64 * 3).fill(7);
+  const input = { kind: "pixels", width: 64, height: 64, channels: 3, data } as const;
+  const admitted = Array.from({ length: 320 }, () => journal.admit(admissionOf(makeRequest(input))));
+  await Promise.all(admitted);
+  const database = await openDatabase(join(dir, "journal.db"), { readOnly: true });
+  const log = database.prepare<[], { log: number; checkpointed: number }>("PRAGMA wal_checkpoint(NOOP)");
+  await until(() => (log.get()?.checkpointed ?? 0) > 512, 5_000);
+  expect(log.get()?.log).toBeLessThan(2048);
+  database.close();
+  expect(await journal.verify()).toMatchObject({ intact: true });
 });
