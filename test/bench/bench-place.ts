@@ -1,8 +1,9 @@
-import { fork, spawn, type ChildProcess } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { agentPlace, productTask, root, type AgentPlace } from "../support/agent-process.ts";
 import { temporaryFolder, writeModel } from "../support/models-fixtures.ts";
+import { answersOf } from "../support/child-answers.ts";
 import { type LoadTarget } from "./mqtt-load.ts";
 import { cnnConfig, writeCnn } from "./small-cnn.ts";
 
@@ -115,32 +116,6 @@ export async function startBenchAgent(place: AgentPlace, options: BenchAgentOpti
       await ended;
     },
   };
-}
-
-/** Asks a forked process one question after another; the answers come in the order of the questions. */
-export function answersOf(child: ChildProcess, name: string): <T>(question?: unknown) => Promise<T> {
-  const waiting: { readonly resolve: (message: unknown) => void; readonly reject: (error: Error) => void }[] = [];
-  const early: unknown[] = [];
-  let end: Error | null = null;
-  child.on("message", (message) => {
-    const first = waiting.shift();
-    if (first) first.resolve(message);
-    else early.push(message);
-  });
-  child.once("exit", (code, signal) => {
-    end = new Error(`${name} ended with ${String(code ?? signal)}`);
-    for (const { reject } of waiting.splice(0)) reject(end);
-  });
-  return <T>(question?: unknown) =>
-    new Promise<T>((resolve, reject) => {
-      if (end) {
-        reject(end);
-        return;
-      }
-      if (question !== undefined) child.send(question as object);
-      if (early.length > 0) resolve(early.shift() as T);
-      else waiting.push({ resolve: resolve as (message: unknown) => void, reject });
-    });
 }
 
 export async function startEcho(): Promise<{ readonly mqttPort: number; readonly stop: () => void }> {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../support/agent-process.ts";
 import { startPostgres } from "../support/postgres.ts";
-import { answersOf } from "./bench-place.ts";
+import { answersOf } from "../support/child-answers.ts";
 import { type HubBenchAnswer, type HubBenchQuestion } from "./hub-question.ts";
 
 export type StoreKind = "sqlite" | "postgres";

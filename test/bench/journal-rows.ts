@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "../support/agent-process.ts";
-import { answersOf } from "./bench-place.ts";
+import { answersOf } from "../support/child-answers.ts";
 import { median, row, type BenchRow } from "./bench-row.ts";
 import { type JournalAnswer, type JournalQuestion } from "./journal-question.ts";
 
