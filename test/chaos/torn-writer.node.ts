@@ -19,6 +19,9 @@ agentSecret(dir, "checkpoint");
 // A log of 64 pages is copied into the database again and again: those writes can be torn as well.
 const database = await openDatabase(join(dir, "journal.db"), { mustExist: true, walPagesMax: 64 });
 if (synchronous === "NORMAL") database.pragma("synchronous = NORMAL");
+// As the journal's keeper does beside the writer: another connection copies what the log has by then.
+const keeper = await openDatabase(join(dir, "journal.db"), { mustExist: true });
+if (synchronous === "NORMAL") keeper.pragma("synchronous = NORMAL");
 const limits = { databaseBytesMax: 1e9, walBytesMax: 256 * 1024, reserveBytes: 4096, caseKeepMs: 1e12 };
 const retention = { journalBytesMax: 20_000, inputKeepMs: 1e12, unansweredMaxMs: 1e12 };
 const writer = new JournalWriter(database, { dir, limits, retention, opened: "fresh", wallMs: 1 });
@@ -37,6 +40,7 @@ for (let commit = 0; commit < Number(commits); commit += 1) {
   });
   const bytes = new ArrayBuffer(size * requests.length);
   writer.apply([{ kind: "batch", wallMs: commit, agentMs: commit * 10, ops, bytes }]);
+  if (random.uniform() < 0.2) keeper.pragma("wal_checkpoint(PASSIVE)");
   writeSync(1, `acknowledged ${writer.head.n} ${writer.head.hash}\n`);
 }
 process.kill(process.pid, "SIGKILL");
