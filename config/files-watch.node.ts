@@ -5,6 +5,11 @@ import { signatureOf } from "./layer-files.node.ts";
 
 /** `fs.watch` misses some kinds of change on some file systems; looking again and again is what is sure. */
 const pollMs = 500;
+/**
+ * Events of files that are not ours after which a directory is only looked at. Where a journal or a log lies beside the
+ * config, each of its writes would wake the event loop: a lone request's commit five times.
+ */
+const neighbourEventsMax = 256;
 /** Many events come at once; the files are looked at once for all of them. */
 const gatherMs = 15;
 
@@ -70,9 +75,11 @@ function watchDirectories({ paths, logger }: FilesWatchOptions, lookSoon: () => 
   return [...new Set(paths.map((path) => dirname(path)))].flatMap((directory) => {
     const names = new Set(paths.filter((path) => dirname(path) === directory).map((path) => basename(path)));
     try {
+      let neighbourEvents = 0;
       const watcher = watch(directory, (_, name) => {
-        // A busy neighbour (a journal, a log) is none of our business; Kubernetes swaps the link `..data`.
+        // Kubernetes swaps the link `..data`.
         if (name === null || names.has(name) || name.startsWith("..")) lookSoon();
+        else if ((neighbourEvents += 1) > neighbourEventsMax) watcher.close();
       });
       watcher.on("error", (cause) => {
         watcher.close();

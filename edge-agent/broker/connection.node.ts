@@ -61,6 +61,12 @@ export class Connection extends Duplex implements FrameJudge {
   static readonly #onClose = function (this: GuardedSocket): void {
     this[guard].destroy();
   };
+  static readonly #flushNow = function (connection: Connection): void {
+    connection.#flush();
+  };
+  static readonly #flushSoon = function (connection: Connection): void {
+    process.nextTick(Connection.#flushNow, connection);
+  };
   static readonly #closed = function (this: Connection): void {
     this.#options.onClosed(this);
     this.owner?.closed();
@@ -290,8 +296,9 @@ export class Connection extends Duplex implements FrameJudge {
     this.#outgoingBytes += bytes.byteLength;
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    // After the promises of one group commit, before the next turn of the loop.
-    process.nextTick(() => this.#flush());
+    // After the promises of one group commit, before the next turn of the loop. The second tick is behind the one in which
+    // aedes' packet writer hands on what it has corked, so that a decision and its PUBACK leave in one write.
+    process.nextTick(Connection.#flushSoon, this);
   }
 
   #flush(): void {

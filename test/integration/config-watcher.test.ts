@@ -263,3 +263,12 @@ test("after close nothing is read any more", async () => {
   expect(gateOf(watch.current)).toBe(0.5);
   expect(changes).toEqual([]);
 });
+
+test("beside a busy neighbour, whose writes are not listened to for long", async () => {
+  await writeFile(file, store(0.9));
+  await start();
+  for (let n = 0; n < 400; n += 1) await writeFile(join(directory, "journal.db-wal"), String(n));
+  await writeFile(file, store(0.8));
+  await until(() => changes.length === 1);
+  expect(gateOf(changes[0]?.config)).toBe(0.8);
+});
