@@ -2,6 +2,7 @@ import {
   HoldpointError,
   ok,
   type Cancel,
+  type Certificate,
   type Clock,
   type Hasher,
   type Logger,
@@ -33,10 +34,18 @@ export interface WatchOptions {
   readonly onProblem: (error: HoldpointError, faults: readonly ConfigFault[]) => void;
   /** The files are good again after a problem. */
   readonly onRecover?: () => void;
+  /** Certificates of the gate: read with the layers, and again when one of their files has changed. */
+  readonly certificates?: CertificateSource;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly hasher: Hasher;
   readonly logger: Logger;
+}
+
+export interface CertificateSource {
+  readonly paths: readonly string[];
+  /** Those that are good for this store. Never rejects: what is wrong with others it tells by itself. */
+  read(): Promise<readonly Certificate[]>;
 }
 
 export interface ConfigWatch {
@@ -70,14 +79,20 @@ interface Loaded {
   readonly missing: readonly string[];
 }
 
-async function load({ layers, hasher }: WatchOptions): Promise<Loaded> {
-  const paths = layers.map(({ path }) => path);
+function pathsOf({ layers, certificates }: WatchOptions): readonly string[] {
+  return [...layers.map(({ path }) => path), ...(certificates?.paths ?? [])];
+}
+
+async function load(options: WatchOptions): Promise<Loaded> {
+  const { layers, hasher } = options;
+  const paths = pathsOf(options);
   for (let reads = 1; ; reads += 1) {
     const signature = await filesSignature(paths);
     const texts = await readLayers(layers);
+    const certificates = (await options.certificates?.read()) ?? [];
     if (reads < readsMax && (await filesSignature(paths)) !== signature) continue;
     if (!texts.ok) return { resolved: texts, signature, missing: [] };
-    return { resolved: resolveConfig(texts.layers, hasher), signature, missing: texts.missing };
+    return { resolved: resolveConfig(texts.layers, hasher, certificates), signature, missing: texts.missing };
   }
 }
 
@@ -100,7 +115,7 @@ class Watcher implements ConfigWatch {
     this.#read = resolved;
     this.#state = startReload(first.config.digest);
     this.#stopWatching = watchFiles({
-      paths: options.layers.map(({ path }) => path),
+      paths: pathsOf(options),
       signature,
       onChanged: () => this.#dispatch({ kind: "changed", nowMs: this.#nowMs() }),
       timers: options.timers,

@@ -117,6 +117,14 @@ async function closeAgent(core: AgentCore, doors: Doors): Promise<void> {
   core.options.logger.info("closed");
 }
 
+/** Of every task whose people have a stated capacity. */
+function reviewStates(pipeline: AgentCore["pipeline"]) {
+  return Object.keys(pipeline.config().tasks).flatMap((task) => {
+    const state = pipeline.reviewState(task);
+    return state ? [{ task, ...state }] : [];
+  });
+}
+
 /** What listens: opened in order, closed in reverse. */
 class Doors {
   readonly service: AgentService;
@@ -136,6 +144,7 @@ class Doors {
     this.#metrics = createMetrics({
       status: () => core.status(),
       counts: () => core.journal.counts(),
+      gates: () => ({ contracts: core.gates(), reviews: reviewStates(core.pipeline) }),
       hub: () => {
         const facts = core.hub?.();
         if (!facts) return null;

@@ -11,7 +11,7 @@ import {
   type Logger,
   type Timers,
 } from "../protocol/index.ts";
-import { createPipeline, Engine, wantedModels, type Pipeline } from "../sdk/index.ts";
+import { createPipeline, Engine, wantedModels, type CertificateUse, type Pipeline } from "../sdk/index.ts";
 import { type CaseOrigin, type Journal } from "./journal/journal.ts";
 import { ReviewClocks } from "./review-clocks.ts";
 
@@ -30,6 +30,8 @@ export interface CaseCoreOptions {
   readonly config: EffectiveConfig;
   /** Key of the audit coin. */
   readonly secret: Uint8Array;
+  /** Counts what certificates are used for; in memory unless given. */
+  readonly use?: CertificateUse;
   /** Whether people can be asked. */
   readonly reviewer: boolean;
   readonly hasher: Hasher;

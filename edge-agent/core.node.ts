@@ -11,7 +11,10 @@ import { systemClock, systemRandom, systemTimers } from "../protocol/platform/cl
 import { nodeHasher } from "../protocol/platform/hash.node.ts";
 import { wantedModels, type Engine, type Pipeline } from "../sdk/index.ts";
 import { CaseCore } from "./case-core.ts";
+import { CertificateLedger } from "./certificate-ledger.node.ts";
 import { EventMemory, withEvents } from "./event-memory.ts";
+import { GateCertificates } from "./gate-certificates.node.ts";
+import { gateProblems, gateStates, type GateState } from "./gate-states.ts";
 import { type CaseOrigin, type Journal, type JournalStorage } from "./journal/journal.ts";
 import { agentSecret } from "./journal/agent-secret.node.ts";
 import { openJournal } from "./journal/journal.node.ts";
@@ -33,6 +36,8 @@ export interface CoreOptions {
   readonly reviewer: boolean;
   /** Where the hub's config lies; null where there is no hub. */
   readonly hubDir: string | null;
+  /** A file of certificates of the operator's own, for a store without a hub. */
+  readonly certificatesFile?: string;
   readonly logger: Logger;
 }
 
@@ -58,8 +63,13 @@ export interface AgentCore {
    * then is in the journal, and the next start decides it.
    */
   drain(withinMs: number): Promise<boolean>;
-  /** Whether these files, below the agent's own, make a good config of its store. Rejects with HP_CONFIG. */
-  checkConfig(hubFiles: readonly LayerFile[]): Promise<void>;
+  /** How each contract stands: which certificate it rests on, or why on none. */
+  gates(): readonly GateState[];
+  /**
+   * Whether these files, below the agent's own, make a good config of its store. Rejects with HP_CONFIG. Certificates
+   * that came with them are entered, so that what they are used for is counted from the first decision on.
+   */
+  checkConfig(hubFiles: readonly LayerFile[], certificatesFile: string): Promise<void>;
   /** Reads the config files at once. Rejects with HP_CONFIG where they are not put in force. */
   reloadConfig(): Promise<void>;
   close(): Promise<void>;
@@ -70,6 +80,9 @@ export async function openCore(options: CoreOptions): Promise<AgentCore> {
   const { logger } = options;
   const opening = deferred<Core>();
   const problems = new ProblemBoard(logger, () => opening.value?.onStatusChange());
+  const ledger = new CertificateLedger({ dir: options.dataDir, clock: systemClock, timers: systemTimers, logger });
+  const file = options.certificatesFile ?? null;
+  const certificates = new GateCertificates({ hubDir: options.hubDir, file, ledger, problems, clock: systemClock });
   const watch = await watchConfig({
     // The hub's layers lie below the agent's own of the same name: a local file says more, but for locked keys.
     layers: options.hubDir === null ? options.configFiles : [...hubLayerFiles(options.hubDir), ...options.configFiles],
@@ -77,14 +90,15 @@ export async function openCore(options: CoreOptions): Promise<AgentCore> {
     timers: systemTimers,
     hasher: nodeHasher,
     logger,
+    certificates,
     // A change that comes while the agent starts waits for it.
     onChange: async (config) => (await opening.promise).adopt(config),
     onProblem: ({ code, message }) => problems.raise("config", { code, message }),
     onRecover: () => problems.clear("config"),
   });
-  const undo: (() => Promise<void> | void)[] = [() => watch.close()];
+  const undo: (() => Promise<void> | void)[] = [() => ledger.close(), () => watch.close()];
   try {
-    const core = await openAround({ options, problems, watch, undo });
+    const core = await openAround({ options, problems, watch, undo, certificates, ledger });
     opening.resolve(core);
     return core;
   } catch (cause) {
@@ -97,11 +111,13 @@ interface Opening {
   readonly options: CoreOptions;
   readonly problems: ProblemBoard;
   readonly watch: ConfigWatch;
+  readonly certificates: GateCertificates;
+  readonly ledger: CertificateLedger;
   /** What a failure closes again, last first. */
   readonly undo: (() => Promise<void> | void)[];
 }
 
-async function openAround({ options, problems, watch, undo }: Opening): Promise<Core> {
+async function openAround({ options, problems, watch, undo, certificates, ledger }: Opening): Promise<Core> {
   const { logger, dataDir } = options;
   // The journal before anything writes: it holds the directory's lock, so a second agent ends here.
   const { journal, opened } = await openJournal({
@@ -113,6 +129,7 @@ async function openAround({ options, problems, watch, undo }: Opening): Promise<
     retention: watch.current.retention,
   });
   undo.push(() => journal.close());
+  await certificates.open();
   if (opened.kind === "recovered") {
     const message = `a damaged journal was set aside in ${opened.quarantined ?? "quarantine"}: ${opened.reason ?? ""}`;
     problems.raise("journal", { code: "HP_JOURNAL", message });
@@ -129,7 +146,7 @@ async function openAround({ options, problems, watch, undo }: Opening): Promise<
   undo.push(() => host.close());
   const config = await journal.adoptConfig(watch.current);
   await host.apply(wantedModels(config));
-  const core = new Core({ options, journal, host, events, problems, watch, config });
+  const core = new Core({ options, journal, host, events, problems, watch, config, certificates, ledger });
   // `holdpoint model activate` and `rollback` reach a running agent, with the network or without.
   undo.push(core.follow(openRegistry(registryDir)));
   await core.resume();
@@ -157,6 +174,8 @@ interface CoreParts {
   readonly problems: ProblemBoard;
   readonly watch: ConfigWatch;
   readonly config: EffectiveConfig;
+  readonly certificates: GateCertificates;
+  readonly ledger: CertificateLedger;
 }
 
 class Core implements AgentCore {
@@ -173,6 +192,8 @@ class Core implements AgentCore {
   hub: AgentCore["hub"] = null;
   readonly #watch: ConfigWatch;
   readonly #cases: CaseCore;
+  readonly #certificates: GateCertificates;
+  readonly #ledger: CertificateLedger;
   #stopFollowing: () => void = () => undefined;
 
   constructor(parts: CoreParts) {
@@ -183,6 +204,8 @@ class Core implements AgentCore {
     this.events = parts.events;
     this.problems = parts.problems;
     this.#watch = parts.watch;
+    this.#certificates = parts.certificates;
+    this.#ledger = parts.ledger;
     // As the files say it now: the journal may give back an equal config of an earlier day, with another broker.
     this.broker = parts.watch.current.broker ?? null;
     this.#cases = new CaseCore({
@@ -190,6 +213,7 @@ class Core implements AgentCore {
       host,
       config: parts.config,
       secret: agentSecret(options.dataDir, "audit"),
+      use: parts.certificates,
       reviewer: options.reviewer,
       hasher: nodeHasher,
       clock: systemClock,
@@ -248,9 +272,19 @@ class Core implements AgentCore {
     this.onStatusChange();
   }
 
+  gates(): readonly GateState[] {
+    return gateStates({
+      config: this.pipeline.config(),
+      models: this.host.states(),
+      use: this.#certificates,
+      hasher: nodeHasher,
+    });
+  }
+
   async status(): Promise<AgentStatus> {
     const { pipeline, host, engine, options } = this;
     const { revision, digest, storeId, tasks } = pipeline.config();
+    const gates = this.gates();
     const unusable = Object.values(tasks).flatMap(({ task, modelProblem }) =>
       modelProblem ? [{ code: modelProblem.code, message: `${task}: ${modelProblem.message}` }] : [],
     );
@@ -258,7 +292,8 @@ class Core implements AgentCore {
       agent: options.name,
       store: storeId,
       phase: this.phase,
-      problems: [...this.problems.list(), ...host.problems(), ...unusable],
+      problems: [...this.problems.list(), ...host.problems(), ...unusable, ...gateProblems(gates)],
+      gates,
       models: host.states(),
       inFlight: engine.inFlight(),
       storage: this.journal.storage(),
@@ -272,9 +307,10 @@ class Core implements AgentCore {
     return this.#cases.drain(withinMs);
   }
 
-  async checkConfig(hubFiles: readonly LayerFile[]): Promise<void> {
+  async checkConfig(hubFiles: readonly LayerFile[], certificatesFile: string): Promise<void> {
     const texts = await readLayers([...hubFiles, ...this.options.configFiles]);
-    const resolved = texts.ok ? resolveConfig(texts.layers, nodeHasher) : texts;
+    const certificates = await this.#certificates.take(certificatesFile);
+    const resolved = texts.ok ? resolveConfig(texts.layers, nodeHasher, certificates) : texts;
     if (!resolved.ok) throw resolved.error;
     const { storeId } = this.pipeline.config();
     if (resolved.value.config.storeId === storeId) return;
@@ -291,6 +327,7 @@ class Core implements AgentCore {
     this.#watch.close();
     this.#cases.stopClocks();
     await this.host.close();
+    await this.#ledger.close();
     await this.journal.close();
   }
 }

@@ -89,7 +89,8 @@ export function openHubLink({ core, hub, software, onOutcome, onChange }: HubLin
     },
     status: () => core.status(),
     tasks: (labelsOf) => tallies.report(labelsOf),
-    config: { check: (files) => core.checkConfig(files), reload: () => core.reloadConfig() },
+    config: { check: (...files) => core.checkConfig(...files), reload: () => core.reloadConfig() },
+    onAnswerTimes: (p95Ms) => pipeline.toldAnswerTimes(p95Ms),
     onChange: () => {
       const { state, problems } = link.facts();
       const now = JSON.stringify([state.kind, problems, journal.storage().unsent === 0]);

@@ -12,6 +12,8 @@ interface Counts {
   accept: number;
   escalate: number;
   abstain: number;
+  /** Of those that were accepted. */
+  byRule: number;
 }
 
 export interface TallyParts {
@@ -32,19 +34,21 @@ export function createTaskTallies({ pipeline, task, hasher }: TallyParts): TaskT
     return digest;
   };
   return {
-    count: ({ task: name, revision, verdict }) => {
+    count: ({ task: name, revision, verdict, decidedBy }) => {
       if (revision !== 1) return;
       let of = counts.get(name);
-      if (!of) counts.set(name, (of = { accept: 0, escalate: 0, abstain: 0 }));
+      if (!of) counts.set(name, (of = { accept: 0, escalate: 0, abstain: 0, byRule: 0 }));
       of[verdict] += 1;
+      if (verdict === "accept" && decidedBy === "rule") of.byRule += 1;
     },
     report: (labelsOf) =>
       Object.keys(pipeline.config().tasks).map((name) => {
-        const { accept = 0, escalate = 0, abstain = 0 } = counts.get(name) ?? {};
+        const { accept = 0, escalate = 0, abstain = 0, byRule = 0 } = counts.get(name) ?? {};
         const asked = task(name);
         const labels = asked && asked.labels.length > 0 ? asked.labels : null;
         return {
           ...{ task: name, accepted: accept, escalated: escalate, abstained: abstain },
+          ...(byRule > 0 ? { acceptedByRule: byRule } : {}),
           labelsDigest: labels && digestOf(labels),
           ...(labels && labelsOf.has(name) ? { labels: [...labels] } : {}),
           question: asked?.question ?? null,

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import { type LinkFacts } from "../cloud-sync/edge/link-report.ts";
 import { type AgentStatus, type Decision, type ErrorCode } from "../protocol/index.ts";
+import { gateGauges, type GateFacts } from "./metrics-gate.ts";
 import { type JournalCounts } from "./journal/journal.ts";
 import { type AgentMetrics } from "./service.ts";
 
@@ -12,6 +13,8 @@ export interface MetricsSources {
   readonly status?: () => Promise<AgentStatus>;
   /** Asked at each scrape: the way to the hub, or null where there is none. */
   readonly hub?: () => HubFacts | null;
+  /** Asked at each scrape: how contracts and people stand. */
+  readonly gates?: () => GateFacts;
 }
 
 /** What the way to the hub is like, of LinkFacts. */
@@ -50,6 +53,9 @@ export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
   collectDefaultMetrics({ register: registry, prefix: "holdpoint_" });
   const { decisions, reasons, refusals, acknowledgements, exchanges } = talliesOf(registry);
   const hub = hubGauges(registry);
+  const gates = gateGauges((name, help, labelNames) => {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
+  });
   const observeLatency = latencyHistogram(registry);
   connectionsGauge(registry, connections);
   loopGauge(registry, loop);
@@ -88,6 +94,7 @@ export function createMetrics(sources: MetricsSources = {}): PrometheusMetrics {
       journal(counts);
       state(status);
       hub(sources.hub?.() ?? null);
+      gates(sources.gates?.() ?? { contracts: [], reviews: [] });
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
     close: () => {

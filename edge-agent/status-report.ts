@@ -1,6 +1,7 @@
 import { type AgentStatus, type Clock, type ConfigReference } from "../protocol/index.ts";
 import { type LinkFacts } from "../cloud-sync/edge/link-report.ts";
 import { type ModelState } from "../models/index.ts";
+import { gatesTold, type GateState } from "./gate-states.ts";
 import { type JournalStorage } from "./journal/journal.ts";
 
 /** Something that works worse than it should, as operators see it in `/readyz`, on the status topic and in metrics. */
@@ -21,6 +22,8 @@ export interface StatusFacts {
   /** Null where there is no hub: then nothing waits to be sent. */
   readonly hub: Pick<LinkFacts, "state" | "owedPictures" | "problems"> | null;
   readonly config: ConfigReference;
+  /** How each contract stands. */
+  readonly gates?: readonly GateState[];
 }
 
 /** Pure: facts in, the record out. A task that has no model is its config's wish unless a problem says otherwise. */
@@ -50,6 +53,7 @@ export function statusReport(facts: StatusFacts, clock: Clock): AgentStatus {
     safeToPowerOff: facts.inFlight === 0 && storage.undecided === 0 && unsent === 0,
     ...(facts.hub ? { hub: hubStatus(facts.hub) } : {}),
     config: facts.config,
+    ...(facts.gates && facts.gates.length > 0 ? { gates: gatesTold(facts.gates) } : {}),
     models: facts.models.flatMap(({ running }) =>
       running ? [{ task: running.task, ...running.reference, provider: running.provider }] : [],
     ),

@@ -37,9 +37,17 @@ function firstLines(found: JournalCase, first: Decision): readonly string[] {
   } else if (trace) {
     lines.push(`${indent}no prediction: ${trace.finding.message}`);
   }
+  const under = first.certificate === null ? "" : ` of the certificate ${first.certificate}`;
   lines.push(
-    `${indent}gate threshold ${first.gateThreshold}, confidence ${first.confidence.toFixed(4)}; ${first.reasons.join(", ")}`,
+    `${indent}gate threshold ${first.gateThreshold}${under}, confidence ${first.confidence.toFixed(4)}; ${first.reasons.join(", ")}`,
   );
+  if (trace?.gate && trace.gate.lapsed.length > 0)
+    lines.push(`${indent}lapsed by then: ${trace.gate.lapsed.join(", ")}`);
+  if (trace?.reviewPrice !== undefined && trace.reviewPrice > 0) {
+    const price =
+      trace.reviewPrice < 1e12 ? `only expected losses from ${trace.reviewPrice.toPrecision(3)} on` : "no more cases";
+    lines.push(`${indent}people took ${price}`);
+  }
   if (first.explanation !== null) lines.push(`${indent}${first.explanation}`);
   const model = first.model
     ? `${first.model.name} ${first.model.version} (${first.model.digest.slice(0, 19)}…) on ${first.provider}`

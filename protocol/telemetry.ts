@@ -29,6 +29,23 @@ export const agentStatusSchema = z.strictObject({
       pictures: z.number().int(),
     })
     .optional(),
+  /** How each contract of the config stands with the model that runs; absent where there is none. */
+  gates: z
+    .array(
+      z.strictObject({
+        task: z.string(),
+        rung: z.enum(["fine", "coarse"]),
+        label: z.string().nullable(),
+        /** Null: nothing is accepted, and `why` says why. */
+        gateThreshold: z.number().nullable(),
+        certificate: z.string().nullable(),
+        level: z.enum(["store", "region", "fleet"]).nullable(),
+        /** Decisions accepted under it so far, some of them counted ahead. */
+        accepted: z.number().nullable(),
+        why: z.string().nullable(),
+      }),
+    )
+    .optional(),
   config: z.strictObject({ revision: z.number().int(), digest: z.string() }),
   models: z.array(
     z.strictObject({

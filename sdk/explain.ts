@@ -36,7 +36,7 @@ export function explain(facts: ExplanationFacts): string | null {
 }
 
 /** Shown to reviewers and operators alike; each ends where the consequence begins. */
-const uncertifiedSentences: Readonly<Record<Uncertified, string>> = {
+export const uncertifiedSentences: Readonly<Record<Uncertified, string>> = {
   none: "The error contract of this task has no certificate yet",
   other_model: "The certificate of this task is for another model",
   other_calibration: "The certificate of this task is for another calibration of the model",

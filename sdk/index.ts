@@ -40,6 +40,7 @@ export {
 } from "./decider.ts";
 export { Engine, type EngineOptions, type Review, type RevisionListener, type Submission } from "./engine.ts";
 export { evidenceOf } from "./evidence.ts";
+export { uncertifiedSentences } from "./explain.ts";
 export { gateByOf } from "./gate-by.ts";
 export {
   certificateKey,

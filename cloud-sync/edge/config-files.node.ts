@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LayerFile } from "../../config/layer-files.node.ts";
 import { configBundleSchema, HoldpointError, type ConfigBundle } from "../../protocol/index.ts";
+import { certificatesIn, keepCertificates } from "./certificate-files.node.ts";
 import { syncDirectory, writeDurable } from "./durable-file.node.ts";
 import { type ConfigTarget } from "./config-pull.ts";
 
@@ -24,7 +25,7 @@ function filesIn(folder: string): readonly LayerFile[] {
 export interface ConfigFilesOptions {
   readonly dir: string;
   /** Whether a config of these layers (with the local ones) is good; throws HP_CONFIG with the fault. */
-  readonly check: (files: readonly LayerFile[]) => Promise<void>;
+  readonly check: (files: readonly LayerFile[], certificatesFile: string) => Promise<void>;
   /** Reads the layers again; throws HP_CONFIG where they cannot be put in force. */
   readonly reload: () => Promise<void>;
 }
@@ -39,10 +40,11 @@ export function configFiles(options: ConfigFilesOptions): ConfigTarget {
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder, { recursive: true, mode: 0o700 });
       for (const { layer, text } of bundle.layers) await writeDurable(join(folder, `${layer}.yaml`), text);
+      await keepCertificates(folder, bundle);
       await writeDurable(join(folder, "bundle.json"), JSON.stringify(bundle));
       try {
         // Before it is in force: a config that no agent can start with must not be what the next start finds.
-        await check(filesIn(folder));
+        await check(filesIn(folder), certificatesIn(folder));
       } catch (cause) {
         await rm(folder, { recursive: true, force: true });
         throw cause;

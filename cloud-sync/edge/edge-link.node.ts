@@ -46,6 +46,8 @@ export interface EdgeLinkOptions {
   readonly status: () => Promise<AgentStatus>;
   readonly tasks: (labelsOf: ReadonlySet<string>) => readonly TaskCounts[];
   readonly config: Pick<ConfigFilesOptions, "check" | "reload">;
+  /** How long the hub's people take, by task, milliseconds at the 95th percentile. */
+  readonly onAnswerTimes?: (p95Ms: Readonly<Record<string, number>>) => void;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -238,8 +240,9 @@ class Link implements EdgeLink {
   }
 
   /** The first answer says that the hub knows this box, and that it is no copy: only then anything is sent or asked for. */
-  #replied({ nowMs, configVersion }: HeartbeatReply): void {
+  #replied({ nowMs, configVersion, answerP95Ms }: HeartbeatReply): void {
     this.#exchange.hubTime(nowMs);
+    if (answerP95Ms) this.#options.onAnswerTimes?.(answerP95Ms);
     if (configVersion !== null) this.#pull?.announced(configVersion);
     if (this.#forwarder || this.#isClosed) return;
     const { dir, outbox, briefs, target, clock, timers, random, logger, pace, onChange } = this.#options;

@@ -29,6 +29,7 @@ interface AgentFlags extends Partial<Record<LayerName, string>> {
   readonly localDevice?: string;
   readonly hub?: string;
   readonly enrol?: string;
+  readonly certificates?: string;
   readonly hubCa?: string;
   readonly hubInsecure?: boolean;
 }
@@ -65,6 +66,10 @@ export function agentCommand(): Command {
     )
     .addOption(new Option("--hub <url>", "hub to which cases go that need a person").env("HOLDPOINT_HUB"))
     .addOption(new Option("--enrol <token>", "token of the hub, needed once").env("HOLDPOINT_ENROL"))
+    .option(
+      "--certificates <file>",
+      "certificates of the gate, as `gate certify --write` makes them, for a store without a hub",
+    )
     .option("--hub-ca <file>", "certificates (PEM) to trust for the hub instead of the system's")
     .option("--hub-insecure", "allow a hub without encryption that is not on this machine")
     .addOption(logLevelOption());
@@ -98,6 +103,7 @@ function agentOptions(config: string | undefined, flags: AgentFlags): AgentOptio
       port: flags.httpPort,
       ...(flags.localDevice === undefined ? {} : { localDevice: flags.localDevice }),
     },
+    ...(flags.certificates === undefined ? {} : { certificatesFile: flags.certificates }),
     review: flags.review
       ? { host: flags.reviewHost, port: flags.reviewPort, onPairing: (sheet) => writePairingFile(flags.data, sheet) }
       : null,
