@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { type Certificate, certificateSchema } from "../../protocol/index.ts";
 import { temporaryFolder } from "../support/models-fixtures.ts";
 import { fallbackByHand, seeded } from "../unit/measure/by-hand.ts";
 
@@ -159,6 +160,49 @@ describe("holdpoint gate certify", () => {
     const text = `\uFEFF${csv(some).replaceAll("\n", "\r\n")}`;
     const { out } = gate(["certify", "--scores", "-", "--max-error", "0.02", "--json"], text);
     expect(JSON.parse(out)).toMatchObject({ threshold: byHand(some, 0.02), n: 2400 });
+  });
+
+  const digest = `sha256:${"a".repeat(64)}`;
+  const named = ["--task", "product_identification", "--model-digest", digest, "--calibration", "none"];
+
+  it("writes certificates that the protocol takes: one for the scope, or one for each store", () => {
+    const place = path.join(root.path, "certificates.json");
+    const written = (): Certificate[] => {
+      const documents = JSON.parse(readFileSync(place, "utf8")) as unknown[];
+      return documents.map((one) => certificateSchema.parse(one));
+    };
+    expect(gate([...asked, "--write", place, ...named, "--scope", "store:store_7"]).code).toBe(0);
+    expect(written()).toMatchObject([
+      {
+        scope: { level: "store", name: "store_7" },
+        gateThreshold: byHand(some, 0.02),
+        basis: "launch",
+        method: "fallback_auto",
+        model: digest,
+        labels: 2400,
+        lapse: { acceptedMax: 50_000, afterMs: 14 * 86_400_000 },
+        signature: "",
+      },
+    ]);
+    expect(gate([...asked, "--max-error", "0.001", "--by", "store", "--write", place, ...named]).code).toBe(0);
+    expect(written().map((one) => [one.scope.name, one.gateThreshold, one.basis, one.method])).toEqual(
+      ["store_0", "store_1", "store_2"].map((store) => [store, null, "collecting", "none"]),
+    );
+  });
+
+  it.each([
+    [[], "--write takes --task"],
+    [named.slice(0, 2), "--write takes --model-digest"],
+    [["--task", "x", "--model-digest", "abc", "--calibration", "none"], "model: must be sha256:"],
+    [[...named, "--scope", "shop:1"], "--scope shop:1 is none"],
+    [[...named, "--lapse-accepts", "0"], "lapse.acceptedMax: "],
+    [[...named, "--by", "store,confidence_band"], "no column confidence_band"],
+  ])("writes nothing for %j", (more, message) => {
+    const place = path.join(root.path, "never.json");
+    const { code, err } = gate([...asked, "--write", place, ...more]);
+    expect(code).toBe(2);
+    expect(err).toContain(message);
+    expect(existsSync(place)).toBe(false);
   });
 
   it("writes a report beside the result", () => {

@@ -1,14 +1,21 @@
 import { writeFile } from "node:fs/promises";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { type ErrorContract } from "../../../models/measure/certify.ts";
+import { newId } from "../../../protocol/index.ts";
+import { systemClock, systemRandom } from "../../../protocol/platform/clock.node.ts";
 import { printJson, printLine, printNote } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
+import { certificateDocuments, type DocumentFlags } from "./certificate-document.ts";
 import { byColumns, contractOf, type ScoreFlags, scoresFile } from "./contract-options.ts";
 import { certificateOf, type GroupCertificate } from "./group-report.ts";
 import { reportHtml } from "./report.node.ts";
 import { type Scores } from "./score-table.ts";
 import { readScores } from "./scores-file.node.ts";
 import { certificateLines, notesOf } from "./wording.ts";
+
+interface CertifyFlags extends ScoreFlags, DocumentFlags {
+  readonly write?: string;
+}
 
 /** `holdpoint gate certify`. Exit code 0 also where nothing can be certified: that is a result. */
 export function gateCertifyCommand(): Command {
@@ -19,12 +26,26 @@ export function gateCertifyCommand(): Command {
     .option("--delta <share>", "chance that the certificate is wrong, for each group", "0.05")
     .option("--by <columns>", "columns whose values make groups, each with a certificate of its own: store,task")
     .option("--html <file>", "also write a report that needs nothing but a browser")
+    .option("--write <file>", "also write the certificates as documents that deciders and agents take (JSON)")
+    .option("--task <task>", "with --write: the task")
+    .option("--model-digest <digest>", "with --write: sha256:… of the model that gave the scores")
+    .option("--calibration <digest>", "with --write: sha256:… of that model's own calibration, or none")
+    .option("--scope <scope>", "with --write: fleet, store:NAME or region:NAME; --by store or region instead", "fleet")
+    .option("--label <label>", "with --write: the class that the contract is for, where it is for one")
+    .addOption(new Option("--rung <rung>", "with --write: which answer").choices(["fine", "coarse"]).default("fine"))
+    .option("--lapse-after-days <n>", "with --write: days without a renewal after which people decide again", "14")
+    .option("--lapse-accepts <n>", "with --write: accepted decisions without one", "50000")
     .option("--json", "the certificates for machines")
-    .action(async (flags: ScoreFlags) => {
+    .action(async (flags: CertifyFlags) => {
       const contract = contractOf(flags);
       const scores = await readScores(scoresFile(flags), byColumns(flags), progressLine());
       const { whole, groups } = certifyAll(scores, contract);
       if (flags.html !== undefined) await writeFile(flags.html, reportHtml(scores, contract));
+      if (flags.write !== undefined) {
+        const stamp = { id: () => newId(systemClock, systemRandom), issuedAtMs: systemClock.wallMs() };
+        const documents = certificateDocuments(whole, groups, contract, flags, stamp);
+        await writeFile(flags.write, `${JSON.stringify(documents, null, 2)}\n`);
+      }
       for (const note of notesOf(scores)) printNote(note);
       if (flags.json) printJson(resultOf(whole, groups, contract, scores));
       else for (const line of certificateLines(whole, groups, contract)) printLine(line);
