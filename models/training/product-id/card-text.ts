@@ -1,5 +1,6 @@
 import { type Manifest } from "../../manifest.ts";
 import type { CurvePoint } from "../../measure/risk-coverage.ts";
+import { percent, table } from "./card-table.ts";
 import type { AlikeShares } from "./near-duplicates.ts";
 import { delta, type Evaluation, type GateRow, type Share } from "./evaluate.ts";
 
@@ -17,16 +18,6 @@ export interface CardFacts {
   /** Agreement with pixels that Pillow made; null where they were not given. */
   readonly pillow: { readonly sameLabel: Share; readonly accuracy: Share; readonly pixelMax: number } | null;
   readonly alike: AlikeShares;
-}
-
-const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
-
-/** A table with padded columns, which is how the formatter wants it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const width = head.map((_, i) => Math.max(3, ...[head, ...rows].map((row) => row[i]?.length ?? 0)));
-  const line = (row: readonly string[], fill: string): string =>
-    `| ${width.map((size, i) => (row[i] ?? "").padEnd(size, fill)).join(" | ")} |`;
-  return [line(head, " "), line([], "-"), ...rows.map((row) => line(row, " "))].join("\n");
 }
 
 export function cardText(facts: CardFacts): string {

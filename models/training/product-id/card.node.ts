@@ -7,13 +7,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { createRows, type RowBuffer } from "../../features/rows.ts";
-import { type Manifest, parseManifest } from "../../manifest.ts";
 import { clopperPearson } from "../../measure/binomial.ts";
 import { type CardFacts, cardText } from "./card-text.ts";
-import { type Answer, evaluate, type Evaluation, type Share } from "./evaluate.ts";
+import { answersOf, coarseOf, type Found, top, withParts } from "./answers.ts";
+import { findAll, served } from "./found.node.ts";
+import { evaluate, type Evaluation, type Share } from "./evaluate.ts";
 import { readPictures } from "./field.node.ts";
 import { MeasuredModel, softmax } from "./measured-model.node.ts";
-import { alikeShares, nearDuplicateGroups, type Part, splitGroups, thumbnail } from "./near-duplicates.ts";
+import { alikeShares, nearDuplicateGroups, type Part, splitGroups } from "./near-duplicates.ts";
 
 const splitSeed = 1;
 const goldenSeed = 1;
@@ -31,15 +32,11 @@ async function main(): Promise<void> {
   const model = await MeasuredModel.open(values.model, draft);
   const pictures = await readPictures(path.join(values.data, "field.tar"));
   const pixels = model.pixels(pictures.map((one) => one.picture));
-  const found: Found = {
-    truths: pictures.map((one) => indexOf(draft.labels, one.label)),
-    thumbnails: pictures.map((one) => thumbnail(one.picture)),
-    probabilities: (await model.logits(pixels)).map(softmax),
-  };
+  const found = await findAll(model, pictures, pixels);
   const groups = nearDuplicateGroups(found.thumbnails, found.truths);
   const parts = splitGroups(groups, splitSeed);
-  const fine = evaluate(answers(found, parts, groups, null));
-  const coarse = evaluate(answers(found, parts, groups, coarseOf(draft)));
+  const fine = evaluate(withParts(answersOf(found, groups, null), parts));
+  const coarse = evaluate(withParts(answersOf(found, groups, coarseOf(draft)), parts));
   const facts: CardFacts = {
     fine,
     coarse,
@@ -63,68 +60,6 @@ async function main(): Promise<void> {
   await writeFile(manifestFile, `${JSON.stringify(served(manifest, manifestFile), null, 2)}\n`);
   await writeFile(path.join(values.model, "CARD.md"), `${cardText(facts).trim()}\n`);
   process.stdout.write(`fine ${fine.field.share.toFixed(4)}, coarse ${coarse.field.share.toFixed(4)} on field\n`);
-}
-
-/** Everything that was found out about the pictures, in file order. */
-interface Found {
-  readonly truths: readonly number[];
-  readonly thumbnails: readonly Float64Array[];
-  /** Float64Array, shape [classes], of each picture. */
-  readonly probabilities: readonly Float64Array[];
-}
-
-type Coarse = NonNullable<Manifest["coarse"]>;
-
-/** The manifest as serving reads it, so that nothing is written that it would refuse. */
-function served(value: unknown, file: string): Manifest {
-  const parsed = parseManifest(value);
-  if (!parsed.ok) throw new Error(`${file}: ${parsed.error.message}`);
-  return parsed.value;
-}
-
-function coarseOf(manifest: Manifest): Coarse {
-  if (manifest.coarse === undefined) throw new Error("the manifest has no coarse classes");
-  return manifest.coarse;
-}
-
-function indexOf(labels: readonly string[], label: string): number {
-  const index = labels.indexOf(label);
-  if (index < 0) throw new Error(`"${label}" is no label of the model`);
-  return index;
-}
-
-/** The answer to each picture on the fine level, or on the coarse one by summed probability. */
-function answers(
-  { truths, probabilities }: Found,
-  parts: readonly Part[],
-  groups: readonly number[],
-  coarse: Coarse | null,
-): readonly Answer[] {
-  return truths.map((truth, i) => {
-    const fine = probabilities[i] ?? new Float64Array();
-    const level = coarse === null ? fine : summed(fine, coarse);
-    const best = top(level);
-    const right = best === (coarse === null ? truth : coarse.of[truth]);
-    return {
-      score: Math.min(1, level[best] ?? 0),
-      correct: right ? 1 : 0,
-      part: parts[i] ?? "report",
-      group: groups[i] ?? i,
-    };
-  });
-}
-
-function summed(fine: Float64Array, coarse: Coarse): Float64Array {
-  const sums = new Float64Array(coarse.labels.length);
-  fine.forEach((value, i) => {
-    const at = coarse.of[i] ?? 0;
-    sums[at] = (sums[at] ?? 0) + value;
-  });
-  return sums;
-}
-
-function top(values: Float64Array): number {
-  return values.reduce((best, value, i) => (value > (values[best] ?? 0) ? i : best), 0);
 }
 
 function partSizes(parts: readonly Part[], groups: readonly number[]): CardFacts["parts"] {
