@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { gateCertifyCommand } from "./gate/certify.node.ts";
 import { gateCurveCommand } from "./gate/curve.node.ts";
+import { gateSimulateCommand } from "./gate/simulate.node.ts";
 import { gateStudyCommand } from "./gate/study.node.ts";
 
 /** `holdpoint gate …`: from labelled scores to a gate threshold that keeps a contract. */
@@ -9,5 +10,6 @@ export function gateCommand(): Command {
     .description("Find the gate threshold that keeps an error contract, and show what it costs.")
     .addCommand(gateCertifyCommand())
     .addCommand(gateCurveCommand())
+    .addCommand(gateSimulateCommand())
     .addCommand(gateStudyCommand());
 }

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Certificate, certificateSchema } from "../../protocol/index.ts";
 import { temporaryFolder } from "../support/models-fixtures.ts";
@@ -228,5 +229,58 @@ describe("holdpoint gate curve", () => {
   it("exits with 2 for points that are none, and for a report without a contract", () => {
     expect(gate(["curve", "--scores", scores, "--points", "0"]).code).toBe(2);
     expect(gate(["curve", "--scores", scores, "--html", path.join(root.path, "x.html")]).code).toBe(2);
+  });
+});
+
+describe("holdpoint gate study", () => {
+  it("prints a part's tables as Markdown, or its rows as JSON, the same for the same seed", () => {
+    const asked = ["study", "--part", "drift", "--draws", "3", "--seed", "7"];
+    const { code, out } = gate(asked);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^\| error before \|/);
+    const json = JSON.parse(gate([...asked, "--json"]).out) as { drift: object[] };
+    expect(json).toMatchObject({ draws: 3, seed: 7 });
+    expect(json.drift).toHaveLength(5);
+    expect(gate(asked).out).toBe(out);
+  });
+
+  it.each([
+    ["--draws", "0"],
+    ["--draws", "1.5"],
+    ["--seed", "-1"],
+  ])("exits with 2 for %s %s", (option, value) => {
+    const { code, err } = gate(["study", "--part", "drift", option, value]);
+    expect(code).toBe(2);
+    expect(err).toContain(`HP_USAGE: ${option} must be a whole number`);
+  });
+});
+
+describe("holdpoint gate simulate", () => {
+  const small = ["simulate", "--stores", "2", "--days", "16", "--decisions", "30"];
+  const judgements = (labels: readonly string[]): string =>
+    `worker,task,label,gold\n${labels.flatMap((own, w) => Array.from(own, (label, i) => `w${w},${i},${label},1\n`)).join("")}`;
+
+  it("compares four ways to keep gates, and takes how people differ from a file, packed or not", () => {
+    const text = judgements(["1".repeat(29) + "0", "1".repeat(24) + "0".repeat(6), "0".repeat(5)]);
+    const packed = path.join(root.path, "people.csv.gz");
+    writeFileSync(packed, gzipSync(text));
+    const json = JSON.parse(gate([...small, "--reviewers", packed, "--json"]).out) as { policies: object[] };
+    // The third judged too few cases.
+    expect(json).toMatchObject({ stores: 2, reviewers: 2, maxError: 0.02 });
+    expect(json.policies).toHaveLength(4);
+    expect(gate([...small, "--reviewers", file("people.csv", text), "--json"]).out).toBe(`${JSON.stringify(json)}\n`);
+    expect(gate(small).out).toContain("| certified per store");
+  });
+
+  it("exits with 2 for what is no fleet, and for people that nothing is known of", () => {
+    expect(gate([...small, "--stores", "0"]).code).toBe(2);
+    expect(gate([...small, "--reviewer-error", "1"]).code).toBe(2);
+    expect(gate([...small, "--reviewers", path.join(root.path, "nobody.csv")]).code).toBe(2);
+    const { code, err } = gate([...small, "--reviewers", file("few.csv", judgements(["101"]))]);
+    expect(code).toBe(2);
+    expect(err).toContain("shows no errors of people with 20 judgements");
+    expect(gate([...small, "--reviewers", file("odd.csv", "worker,label\nw,1\n")]).err).toContain(
+      "line 1: no column gold",
+    );
   });
 });

@@ -16,7 +16,7 @@ export function contractOf({ maxError, delta }: Pick<ScoreFlags, "maxError" | "d
   if (maxError === undefined) {
     throw new HoldpointError("HP_USAGE", "--max-error is missing", { hint: "For 1 % wrong: --max-error 0.01" });
   }
-  return { maxError: insideShare("--max-error", maxError), delta: insideShare("--delta", delta) };
+  return { maxError: shareInside("--max-error", maxError), delta: shareInside("--delta", delta) };
 }
 
 export function scoresFile({ scores }: ScoreFlags): string {
@@ -34,10 +34,16 @@ export function byColumns({ by }: ScoreFlags): readonly string[] {
   return names;
 }
 
-function insideShare(option: string, text: string): number {
+export function shareInside(option: string, text: string): number {
   const value = text.trim() === "" ? NaN : Number(text);
   if (value > 0 && value < 1) return value;
   throw new HoldpointError("HP_USAGE", `${option} must be a share inside (0, 1), got ${text}`, {
     hint: `For 1 %: ${option} 0.01`,
   });
+}
+
+export function wholeOf(option: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new HoldpointError("HP_USAGE", `${option} must be a whole number from ${min} to ${max}, got ${text}`);
 }

@@ -1,9 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
-import { HoldpointError } from "../../../protocol/index.ts";
 import { printJson, printLine, printNote } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
-import { byColumns, contractOf, type ScoreFlags, scoresFile } from "./contract-options.ts";
+import { byColumns, contractOf, type ScoreFlags, scoresFile, wholeOf } from "./contract-options.ts";
 import { curveOf, shownLevel } from "./group-report.ts";
 import { reportHtml } from "./report.node.ts";
 import { readScores } from "./scores-file.node.ts";
@@ -27,7 +26,7 @@ export function gateCurveCommand(): Command {
     .option("--delta <share>", "chance that the report's certificate is wrong, for each group", "0.05")
     .option("--json", "curves for machines")
     .action(async (flags: CurveFlags) => {
-      const points = pointsOf(flags.points);
+      const points = wholeOf("--points", flags.points, 1, pointsMax);
       const contract = flags.html === undefined ? null : contractOf(flags);
       const scores = await readScores(scoresFile(flags), byColumns(flags), progressLine());
       if (flags.html !== undefined && contract !== null) await writeFile(flags.html, reportHtml(scores, contract));
@@ -37,10 +36,4 @@ export function gateCurveCommand(): Command {
       if (flags.json) printJson({ ...whole, group: undefined, method: "clopper_pearson", level: shownLevel, groups });
       else for (const line of curveLines(whole, groups)) printLine(line);
     });
-}
-
-function pointsOf(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= pointsMax) return value;
-  throw new HoldpointError("HP_USAGE", `--points must be a whole number from 1 to ${pointsMax}, got ${text}`);
 }

@@ -26,23 +26,3 @@ export function compareKeys(one: readonly string[], other: readonly string[]): n
   }
   return 0;
 }
-
-/**
- * One decision of each basket, each as likely as the others: decisions of one basket go wrong together, and the exact
- * test counts independent ones. The choice is the same every time, so that nobody can draw until it suits.
- */
-export function onePerBasket(basketOf: Uint32Array, baskets: number): Uint32Array {
-  const chosen = new Uint32Array(baskets);
-  const seen = new Uint32Array(baskets);
-  let state = 1;
-  basketOf.forEach((basket, item) => {
-    const count = (seen[basket] ?? 0) + 1;
-    seen[basket] = count;
-    // Mulberry32; the n-th of a basket takes the place with a chance of 1/n.
-    state = (state + 0x6d2b79f5) >>> 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    if (((z ^ (z >>> 14)) >>> 0) / 2 ** 32 < 1 / count) chosen[basket] = item;
-  });
-  return chosen.sort();
-}

@@ -1,7 +1,9 @@
+import { onePerBasket } from "../../../models/measure/clusters.ts";
+import { seededDraw } from "../../../models/measure/study/seeded.ts";
 import { HoldpointError } from "../../../protocol/index.ts";
 import { KeyTable } from "./key-table.ts";
 import { type Columns, columnsOf, fault, outcomeOf, ownColumns, shareOf } from "./score-fields.ts";
-import { byGroup, compareKeys, onePerBasket } from "./score-parts.ts";
+import { byGroup, compareKeys } from "./score-parts.ts";
 
 /** More rows than this are refused: nine bytes each, and 28 more with ids and baskets. */
 const rowsMax = 20_000_000;
@@ -151,8 +153,7 @@ export class ScoreTable {
     if (this.#columns === null) throw new HoldpointError("HP_SCORES", "line 1: the file is empty");
     if (this.#kept === 0) throw new HoldpointError("HP_SCORES", "line 2: there is a header, but no row");
     const hasBaskets = this.#columns.basket >= 0;
-    const items = hasBaskets ? onePerBasket(this.#basket.subarray(0, this.#kept), this.#baskets.size) : null;
-    const kept = items ?? Uint32Array.from({ length: this.#kept }, (_, at) => at);
+    const kept = hasBaskets ? this.#oneOfEachBasket() : Uint32Array.from({ length: this.#kept }, (_, at) => at);
     const names = [...this.#groups.values()].sort((one, other) => compareKeys(one.values, other.values));
     return {
       whole: this.#part({}, kept),
@@ -164,6 +165,11 @@ export class ScoreTable {
       contradictions: this.#contradicted.size,
       baskets: hasBaskets ? this.#baskets.size : null,
     };
+  }
+
+  /** The choice is the same every time, so that nobody can draw until it suits. */
+  #oneOfEachBasket(): Uint32Array {
+    return Uint32Array.from(onePerBasket(this.#basket.subarray(0, this.#kept), seededDraw(1))).sort();
   }
 
   #part(key: ScoreGroup["key"], items: Uint32Array): ScoreGroup {

@@ -1,7 +1,10 @@
+import { type FleetRow } from "../../../models/measure/fleet/fleet-simulation.ts";
+import { type CanaryRow } from "../../../models/measure/study/canary-study.ts";
+import { type DriftRow } from "../../../models/measure/study/drift-study.ts";
 import { type OverTimeRow } from "../../../models/measure/study/over-time-study.ts";
 import { type ReviewerRow } from "../../../models/measure/study/reviewer-study.ts";
 import { type ValidityRow } from "../../../models/measure/study/validity-study.ts";
-import { percent } from "./wording.ts";
+import { percent, whole } from "./wording.ts";
 
 /** Tables of `holdpoint gate study`, as docs/gate-study.md has them. */
 
@@ -39,6 +42,55 @@ export function overTimeTable(rows: readonly OverTimeRow[]): readonly string[] {
     ["world", "gate threshold kept by", "half years", "ever violated", "coverage at the end", "labels"],
     rows.map(({ world, keeper, draws, violations, coverage, labels }) => [
       ...[world, keeper, String(draws), percent(violations / draws, 2), coverage.toFixed(3), labels.toFixed(0)],
+    ]),
+  );
+}
+
+/** What each way to keep gates did to the fleet. */
+export function fleetTable(rows: readonly FleetRow[]): readonly string[] {
+  const head = [
+    "policy",
+    "accepted",
+    "reviews of 1,000",
+    "wrong of the accepted",
+    "fleet weeks above α",
+    "store weeks above α",
+  ];
+  return markdownTable(
+    head,
+    rows.map((row) => [
+      ...[row.policy, percent(row.accepted / row.decisions), ((1000 * row.reviews) / row.decisions).toFixed(0)],
+      `${percent(row.wrongAccepts / Math.max(1, row.accepted), 2)} (${whole(row.wrongAccepts)})`,
+      `${row.fleetViolations} of ${row.fleetWeeks}`,
+      `${row.storeViolations} of ${row.storeWeeks}`,
+    ]),
+  );
+}
+
+/** Items until a canary is reverted. */
+export function canaryTable(rows: readonly CanaryRow[]): readonly string[] {
+  return markdownTable(
+    ["test", "base", "canary", "errors shared", "draws", "reverted within", "median items", "90 % within"],
+    rows.map(({ test, baseError, canaryError, shared, draws, reverts, itemsMax, median, ninetieth }) => [
+      ...[test, percent(baseError), percent(canaryError), shared === null ? "–" : percent(shared, 0), String(draws)],
+      `${itemsMax.toLocaleString("en")} items: ${percent(reverts / draws)}`,
+      ...[median, ninetieth].map(shown),
+    ]),
+  );
+}
+
+function shown(value: number | null): string {
+  return value === null ? "–" : value.toFixed(0);
+}
+
+/** Audits until the drift detector alarms. */
+export function driftTable(rows: readonly DriftRow[]): readonly string[] {
+  return markdownTable(
+    ["error before", "after", "draws", "alarm within", "mean audits", "median", "90 % within"],
+    rows.map(({ before, after, draws, alarms, auditsMax, mean, median, ninetieth }) => [
+      ...[percent(before), percent(after), String(draws)],
+      `${auditsMax.toLocaleString("en")} audits: ${percent(alarms / draws)}`,
+      ...[mean, median, ninetieth].map(shown),
     ]),
   );
 }

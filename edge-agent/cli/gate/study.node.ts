@@ -1,11 +1,13 @@
 import { Command, Option } from "commander";
+import { canaryStudy } from "../../../models/measure/study/canary-study.ts";
+import { driftStudy } from "../../../models/measure/study/drift-study.ts";
 import { overTimeStudy } from "../../../models/measure/study/over-time-study.ts";
 import { reviewerStudy } from "../../../models/measure/study/reviewer-study.ts";
 import { studyContracts, validityStudy } from "../../../models/measure/study/validity-study.ts";
-import { HoldpointError } from "../../../protocol/index.ts";
 import { printJson, printLine } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
-import { overTimeTable, reviewerTable, validityTables } from "./study-tables.ts";
+import { wholeOf } from "./contract-options.ts";
+import { canaryTable, driftTable, overTimeTable, reviewerTable, validityTables } from "./study-tables.ts";
 
 interface StudyFlags {
   readonly part?: string;
@@ -41,6 +43,8 @@ interface Studied {
 const parts = {
   validity: part((asked) => validityStudy({ ...asked, contracts: studyContracts }), validityTables),
   time: part(overTimeStudy, overTimeTable),
+  drift: part(driftStudy, driftTable),
+  canary: part(canaryStudy, canaryTable),
   reviewers: part(reviewerStudy, reviewerTable),
 } as const;
 
@@ -69,10 +73,4 @@ export function gateStudyCommand(): Command {
         printJson({ draws, seed, ...Object.fromEntries(studied.map(([name, { rows }]) => [name, rows])) });
       else for (const [, { lines }] of studied) for (const line of lines) printLine(line);
     });
-}
-
-function wholeOf(option: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new HoldpointError("HP_USAGE", `${option} must be a whole number from ${min} to ${max}, got ${text}`);
 }

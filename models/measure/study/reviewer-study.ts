@@ -1,5 +1,5 @@
-import { clopperPearsonUpper } from "../binomial.ts";
 import { certify, type ErrorContract } from "../certify.ts";
+import { deflatedError } from "../label-quality.ts";
 import { drawSample, type Population, type Sample, studyPopulations, truth } from "./populations.ts";
 import { type Draw, seededDraw } from "./seeded.ts";
 
@@ -87,6 +87,10 @@ function certified(
 function deflated(repeats: number, draw: Draw): ErrorContract {
   let repeated = 0;
   for (let gold = 0; gold < goldCases; gold += 1) repeated += draw() < repeats ? 1 : 0;
-  const unseen = clopperPearsonUpper(repeated, goldCases, goldShare * contract.delta);
-  return { maxError: contract.maxError * (1 - unseen), delta: (1 - goldShare) * contract.delta };
+  const { maxError } = deflatedError(
+    contract.maxError,
+    { wrong: goldCases, missed: repeated },
+    goldShare * contract.delta,
+  );
+  return { maxError, delta: (1 - goldShare) * contract.delta };
 }
