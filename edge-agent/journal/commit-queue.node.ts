@@ -10,6 +10,7 @@ import {
   type OpFailure,
   type OpResult,
 } from "./journal-wire.ts";
+import { SpareBytes } from "./spare-bytes.node.ts";
 
 /**
  * The way to the writer. Operations of one turn of the event loop go as one message; while the writer is behind they
@@ -71,6 +72,7 @@ export class CommitQueue {
   readonly #timers: Timers;
   readonly #time: () => CommitTime;
   readonly #onCommit: (reply: BatchReply) => void;
+  readonly #spares = new SpareBytes();
   #waiting: Waiting[] = [];
   #held: Waiting[] = [];
   /** How many of those that wait do not wait for company. */
@@ -184,7 +186,7 @@ export class CommitQueue {
     const items = this.#waiting.splice(0, count);
     for (const item of items) if (!isPatient(item)) this.#urgent -= 1;
     this.#waitingBytes -= items.reduce((sum, item) => sum + (item.parts?.data?.byteLength ?? 0), 0);
-    const pack = Buffer.allocUnsafeSlow(bytes);
+    const pack = new Uint8Array(this.#spares.take(bytes));
     let at = 0;
     const ops = items.map(({ op, parts }) => {
       if (parts === null) return op;
@@ -207,6 +209,7 @@ export class CommitQueue {
   committed(reply: BatchReply): void {
     const items = this.#posted.shift() ?? [];
     this.#postedOps -= items.length;
+    if (reply.spare) this.#spares.give(reply.spare);
     this.#onCommit(reply);
     for (const [index, item] of items.entries()) {
       const result = reply.results[index] ?? null;

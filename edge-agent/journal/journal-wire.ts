@@ -112,6 +112,8 @@ export interface BatchMessage {
 export interface BatchReply {
   readonly kind: "committed";
   readonly results: readonly OpResult[];
+  /** The bytes of the message come back where they are many, to carry the next ones. */
+  readonly spare?: ArrayBuffer;
   readonly storage: JournalStorage;
   readonly received: number;
   readonly evicted: number;

@@ -8,6 +8,7 @@ import { writeInstanceFile, readInstanceFile } from "./journal-directory.node.ts
 import { JournalQueries } from "./journal-queries.node.ts";
 import type {
   BatchMessage,
+  BatchReply,
   CloseMessage,
   CopiedMessage,
   CopyMessage,
@@ -17,6 +18,7 @@ import type {
   ReadyMessage,
   WorkerData,
 } from "./journal-wire.ts";
+import { spareBytesMin } from "./spare-bytes.node.ts";
 import { openWriter } from "./journal-writer.node.ts";
 import type { ChainReport } from "./journal.ts";
 import { LogKeeper } from "./log-keeper.node.ts";
@@ -57,10 +59,15 @@ async function write(): Promise<void> {
       ops += message.ops.length;
       message = ops < commitOpsMax ? next() : undefined;
     }
-    for (const reply of writer.apply(batches)) port.postMessage(reply);
+    writer.apply(batches).forEach((reply, at) => answerBatch(reply, batches[at]?.bytes));
     if (message?.kind === "close") void close();
     else keeper.committed(batches, () => writer.pagesToCopy());
   });
+}
+
+function answerBatch(reply: BatchReply, spare: ArrayBuffer | undefined): void {
+  if (spare === undefined || spare.byteLength < spareBytesMin) port.postMessage(reply);
+  else port.postMessage({ ...reply, spare }, [spare]);
 }
 
 function next(): BatchMessage | CloseMessage | undefined {
