@@ -206,6 +206,18 @@ describe("holdpoint gate certify", () => {
     expect(existsSync(place)).toBe(false);
   });
 
+  it("reads hundreds of thousands of rows with a heap of 40 MB: the text is never held", () => {
+    const many = Array.from(
+      { length: 400_000 },
+      (_, i) => `d-${i},${some[i % 2400]?.confidence ?? 0},1,store_${i % 7}\n`,
+    );
+    const big = file("big.csv", `id,confidence,correct,store\n${many.join("")}`);
+    const more = ["certify", "--scores", big, "--max-error", "0.01", "--by", "store", "--json"];
+    const { code, out } = gate(more, undefined, "--max-old-space-size=40");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ n: 400_000, coverage: 1, rows: 400_000 });
+  });
+
   it("writes a report beside the result", () => {
     const report = path.join(root.path, "report.html");
     expect(gate([...asked, "--by", "store", "--html", report]).code).toBe(0);
