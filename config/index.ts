@@ -4,6 +4,8 @@ export { diffConfigs, type ConfigChange } from "./diff.ts";
 export { effectiveConfig, type Provenance, type Resolved, type ResolvedConfig } from "./effective.ts";
 export { faultText, type ConfigFault, type Faulty } from "./fault.ts";
 export { flatConfig, type FlatEntry } from "./flat.ts";
+export { keyText } from "./key-path.ts";
+export { editLayer } from "./layer-edit.ts";
 export { conditionRows, keyRows, keyTableMarkdown, type KeyRow } from "./key-table.ts";
 export { keptConfig } from "./kept-config.ts";
 export {

@@ -1,6 +1,7 @@
 import { type SigningKey } from "../../protocol/platform/signing.node.ts";
 import { configRoutes } from "./config/config-routes.ts";
 import { fleetRoutes } from "./fleet/fleet-routes.ts";
+import { bundleCertificates } from "./gate/bundle-certificates.ts";
 import { createGateRoom } from "./gate/gate-room.ts";
 import { watchPresence } from "./fleet/presence.ts";
 import { liveRoom } from "./live/live-room.ts";
@@ -21,9 +22,10 @@ export interface OperationsOptions {
 }
 
 export function openOperations(parts: HubParts, options: OperationsOptions): readonly HubRoom[] {
+  const sign = (bytes: Uint8Array): Uint8Array => options.key.sign(bytes);
   const sender = createWebhookSender({ allow: options.allowedWebhookHosts });
   return [
-    { routes: configRoutes({ ...parts, sign: (bytes) => options.key.sign(bytes) }) },
+    { routes: configRoutes({ ...parts, sign, certificatesOf: (db, store) => bundleCertificates(db, store, sign) }) },
     { routes: fleetRoutes(parts), start: () => watchPresence(parts) },
     createGateRoom(parts),
     liveRoom(parts),

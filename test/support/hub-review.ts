@@ -90,6 +90,7 @@ function seedSample(traits: SeedTraits): CaseSample | null {
   if (sample === null || label === null) return null;
   return {
     ...{ rung: "fine", predicted: label, confidence, gateThreshold: 0.95, certificate: null, model: seedModel },
+    isUncertified: (sample?.certificate ?? null) === null && traits.kind !== "audit",
     ...{ calibration: "none", propensity: 1, isUniform: false, isRule: false, basket: null, isLost: false },
     ...sample,
   };

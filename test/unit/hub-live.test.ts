@@ -15,6 +15,7 @@ const news: LiveNews = {
     { id: "c", store: "one", task: "cart" },
   ],
   tasks: ["shelf", "cart"],
+  gates: ["shelf", "cart"],
   config: true,
   everything: false,
 };
@@ -36,6 +37,7 @@ test("a caller hears of its own stores and tasks only", () => {
   expect(eventsFor(caller({ stores: ["one"], tasks: ["shelf"] }), news)).toEqual([
     { event: "agents", data: { stores: ["one"] } },
     { event: "queues", data: { tasks: ["shelf"] } },
+    { event: "gates", data: { tasks: ["shelf"] } },
     { event: "cases", data: { ids: ["a"] } },
     { event: "config", data: {} },
   ]);

@@ -50,6 +50,8 @@ export interface CaseSample {
   /** Chance that it would be looked at, in (0, 1]. */
   readonly propensity: number;
   readonly isUniform: boolean;
+  /** Nothing was certified then, so every decision of this task went to people. */
+  readonly isUncertified: boolean;
   /** A rule decided and not the gate. */
   readonly isRule: boolean;
   readonly basket: string | null;

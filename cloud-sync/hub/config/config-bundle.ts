@@ -4,6 +4,7 @@ import {
   configBundleSchema,
   HoldpointError,
   toBase64,
+  type Certificate,
   type ConfigBundle,
 } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
@@ -15,6 +16,8 @@ import { lockConfig } from "./config-announcing.ts";
 import { hubLayers, type HubLayer } from "./config-tables.ts";
 
 export interface BundleParts extends HubParts {
+  /** Certificates of the gate for a store, each signed by itself. */
+  readonly certificatesOf: (db: Kysely<HubTables>, store: string) => Promise<readonly Certificate[]>;
   /** Ed25519 with the hub's own key. */
   readonly sign: (bytes: Uint8Array) => Uint8Array;
 }
@@ -30,8 +33,21 @@ export function bundleRoute(parts: BundleParts): HubRoute {
   });
 }
 
-async function bundleFor({ database, clock, hubId, sign }: BundleParts, agent: AgentCaller): Promise<ConfigBundle> {
-  const read = await database.read((db) => layersOfAgent(db, agent.agentId));
+/** Another version between two looks; one that changes so often is told again by the feed. */
+const looksMax = 5;
+
+async function bundleFor(parts: BundleParts, agent: AgentCaller): Promise<ConfigBundle> {
+  const { database, clock, hubId, sign } = parts;
+  const read = await database.read(async (db) => {
+    for (let look = 1; ; look += 1) {
+      const before = await layersOfAgent(db, agent.agentId);
+      if (!before) return null;
+      const certificates = await parts.certificatesOf(db, agent.store);
+      // A certificate comes with another version in one commit: where that is the same, so are they.
+      const after = await layersOfAgent(db, agent.agentId);
+      if (after?.version === before.version || look >= looksMax) return { ...before, certificates };
+    }
+  });
   if (!read) throw new HoldpointError("HP_NOT_FOUND", "this agent is not one of the fleet any more");
   const bundle = {
     v: 1 as const,
@@ -40,7 +56,7 @@ async function bundleFor({ database, clock, hubId, sign }: BundleParts, agent: A
     version: read.version,
     issuedAtMs: Math.round(clock.wallMs()),
     layers: read.layers.map(({ layer, text, revision }) => ({ layer, text, revision })),
-    certificates: [],
+    certificates: [...read.certificates],
     ...(read.region === null ? {} : { region: read.region }),
   };
   return { ...bundle, signature: toBase64(sign(configBundleBytes(bundle))) };

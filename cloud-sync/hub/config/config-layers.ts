@@ -64,10 +64,14 @@ function checkLayer({ layer, scope }: LayerKey, text: string): void {
   throw new HoldpointError("HP_CONFIG", `${faultText(first)}${more}`, { hint: first.hint });
 }
 
-async function applyEdit(
+/** Whoever changes a layer: a person, a program, or the hub itself within limits that a person has set. */
+export type LayerEditor = Pick<PersonCaller, "kind" | "id" | "name">;
+
+/** As changeLayer, in a transaction of the caller's. `revertOf` is the revision whose text comes back, or null. */
+export async function applyEdit(
   parts: HubParts,
   trx: HubTransaction,
-  caller: PersonCaller,
+  caller: LayerEditor,
   { layer, scope, text, revision, why }: LayerEdit,
   revertOf: number | null,
 ): Promise<LayerChanged> {

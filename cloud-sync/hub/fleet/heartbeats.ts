@@ -84,13 +84,31 @@ async function take(
     .where("epoch", "=", outbox.epoch)
     .executeTakeFirst();
   trx.tell({ kind: "agent", agentId: caller.agentId });
+  const answerP95Ms = await answerTimes(trx, tasks);
   return {
     nowMs,
     configVersion: row.config_version === 0 ? null : row.config_version,
     watermark: stream?.watermark ?? 0,
     labelsWanted,
+    ...(Object.keys(answerP95Ms).length > 0 ? { answerP95Ms } : {}),
     nextMs: heartbeatEveryMs,
   };
+}
+
+/** How long people take, for the tasks whose gate keeper knows it: agents hold their reviewers' capacity against it. */
+async function answerTimes({ db }: HubTransaction, tasks: Heartbeat["tasks"]): Promise<Record<string, number>> {
+  if (tasks.length === 0) return {};
+  const rows = await db
+    .selectFrom("gate_tasks")
+    .select(["task", "answer_p95_ms"])
+    .where("answer_p95_ms", "is not", null)
+    .where(
+      "task",
+      "in",
+      tasks.map(({ task }) => task),
+    )
+    .execute();
+  return Object.fromEntries(rows.flatMap((row) => (row.answer_p95_ms === null ? [] : [[row.task, row.answer_p95_ms]])));
 }
 
 /** A clone reports every half minute; once an hour it is worth a line. */

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from "kysely";
-import { type ResolvedConfig } from "../../../config/index.ts";
+import { keyText as pathText, type Contract, type ResolvedConfig } from "../../../config/index.ts";
 import { StoreConfigs } from "../config/config-check.ts";
 import { readStoreTexts } from "../config/config-reading.ts";
 import { fleetScope } from "../config/config-tables.ts";
@@ -7,16 +7,16 @@ import { type HubTransaction } from "../database/database.ts";
 import { insertRows } from "../database/insert-rows.ts";
 import { type HubTables } from "../database/tables.ts";
 import { type HubParts } from "../room.ts";
-import { type GateTables } from "./gate-tables.ts";
+import { type GateRung, type GateTables } from "./gate-tables.ts";
 
 export type ContractRow = GateTables["gate_contracts"];
 
 /** What an operator has promised: with probability 1 − delta at most `maxError` of what is accepted is wrong. */
-export interface GateContract {
-  readonly maxError: number;
-  readonly delta: number;
+export interface GateContract extends Omit<Contract, "kind"> {
   /** Share of the accepted decisions that people look at as well. */
   readonly auditShare: number;
+  /** Reviews in a thousand decisions that people can take; null: no limit is stated. */
+  readonly reviewsPer1000: number | null;
 }
 
 /** Stores are written so many at a time. */
@@ -37,6 +37,11 @@ export async function refreshContracts(parts: HubParts): Promise<readonly string
     if (now === (await knownStamp(trx.db))) return [];
     const changed = await replaceContracts(trx, await wantedContracts(parts, trx));
     await trx.db.updateTable("gate_head").set({ config_stamp: now }).execute();
+    // Another number or another region may be worth another proposal.
+    await trx.db.updateTable("gate_tasks").set({ proposed_ms: 0 }).execute();
+    // The keeper looks at each of them at once, whichever process it is.
+    if (changed.length > 0)
+      await trx.db.updateTable("gate_tasks").set({ look_ms: 0 }).where("task", "in", changed).execute();
     for (const task of changed) trx.tell({ kind: "gate", task });
     return changed;
   });
@@ -94,23 +99,33 @@ interface StoreName {
 }
 
 /** The contracts that hold in one store, each with the layer whose word it is. Pure. */
-export function contractsOf(
-  { config, provenance }: ResolvedConfig,
-  { store, region }: StoreName,
-): readonly ContractRow[] {
-  return Object.values(config.tasks).flatMap(({ task, auditShare, gate: { target } }): ContractRow[] => {
-    if (target.kind !== "contract") return [];
-    const { maxError, delta } = target;
-    const layer = provenance.get(`thresholds.${task}`)?.layer;
-    const [level, scope] =
-      layer === "store"
-        ? (["store", store] as const)
-        : layer === "region"
-          ? (["region", region ?? fleetScope] as const)
-          : (["fleet", fleetScope] as const);
-    const contract: GateContract = { maxError, delta, auditShare };
-    return [{ store, task, label: "", rung: "fine", level, scope, contract: JSON.stringify(contract) }];
+export function contractsOf({ config, provenance }: ResolvedConfig, store: StoreName): readonly ContractRow[] {
+  return Object.values(config.tasks).flatMap(({ task, gate, auditShare, reviewCapacity }): ContractRow[] => {
+    const row = (label: string, rung: GateRung, promised: Contract, key: string): ContractRow => {
+      const { maxError, delta, launchLabels, lapseAfterMs, lapseAccepts } = promised;
+      const reviewsPer1000 = reviewCapacity?.per1000 ?? null;
+      const contract: GateContract = {
+        ...{ maxError, delta, launchLabels, lapseAfterMs, lapseAccepts, auditShare, reviewsPer1000 },
+      };
+      const of = ownerOf(provenance.get(key)?.layer, store);
+      return { store: store.store, task, label, rung, ...of, contract: JSON.stringify(contract) };
+    };
+    const key = `thresholds.${task}`;
+    const { target, classContracts, coarseContract } = gate;
+    return [
+      ...(target.kind === "contract" ? [row("", "fine", target, key)] : []),
+      ...Object.entries(classContracts).map(([label, contract]) =>
+        row(label, "fine", contract, pathText(["thresholds", task, "classes", label])),
+      ),
+      ...(coarseContract === null ? [] : [row("", "coarse", coarseContract, `${key}.coarse`)]),
+    ];
   });
+}
+
+function ownerOf(layer: string | undefined, { store, region }: StoreName): Pick<ContractRow, "level" | "scope"> {
+  if (layer === "store") return { level: "store", scope: store };
+  if (layer === "region" && region !== null) return { level: "region", scope: region };
+  return { level: "fleet", scope: fleetScope };
 }
 
 /** Writes what differs. Returns the tasks that it was about. */

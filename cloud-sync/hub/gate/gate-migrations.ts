@@ -3,7 +3,12 @@ import { type Migration } from "kysely/migration";
 
 export const gateMigrations: Readonly<Record<string, Migration>> = {
   "80-gate-labels": { up: createLabels },
+  "81-gate-states": { up: createStates },
+  "82-gate-proposals": { up: createProposals },
 };
+
+/** Columns of a key and their types, in the order of the primary key. */
+const stateKey = ["level", "scope", "task", "label", "rung", "model", "calibration"] as const;
 
 async function createLabels(db: Kysely<unknown>): Promise<void> {
   await db.schema
@@ -56,5 +61,122 @@ async function createLabels(db: Kysely<unknown>): Promise<void> {
     .createTable("gate_head")
     .addColumn("one", "integer", (column) => column.primaryKey())
     .addColumn("config_stamp", "text", (column) => column.notNull())
+    .execute();
+}
+
+async function createStates(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("gate_labels").addColumn("counted_n", "bigint").execute();
+  await db.schema
+    .createTable("gate_tasks")
+    .addColumn("task", "text", (column) => column.primaryKey())
+    .addColumn("last_n", "bigint", (column) => column.notNull())
+    .addColumn("look_ms", "bigint", (column) => column.notNull())
+    .addColumn("answer_p95_ms", "bigint")
+    .addColumn("proposed_ms", "bigint", (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable("gate_log")
+    .addColumn("task", "text", (column) => column.notNull())
+    .addColumn("n", "bigint", (column) => column.notNull())
+    .addColumn("case_id", "text", (column) => column.notNull())
+    .addColumn("is_wrong", "integer", (column) => column.notNull())
+    .addColumn("at_ms", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("gate_log_key", ["task", "n"])
+    .execute();
+  await keyed(db, "gate_states")
+    .addColumn("purpose", "text", (column) => column.notNull())
+    .addColumn("contract", "text", (column) => column.notNull())
+    .addColumn("state", "text", (column) => column.notNull())
+    .addColumn("kind", "text", (column) => column.notNull())
+    .addColumn("epoch", "bigint", (column) => column.notNull())
+    .addColumn("epoch_n", "bigint", (column) => column.notNull())
+    .addColumn("labels", "bigint", (column) => column.notNull())
+    .addColumn("gate_threshold", "double precision")
+    .addColumn("certificate", "text")
+    .addColumn("renewal", "bigint", (column) => column.notNull())
+    .addColumn("issued_ms", "bigint", (column) => column.notNull())
+    .addColumn("lapse_ms", "bigint")
+    .addColumn("changed_ms", "bigint", (column) => column.notNull())
+    .addColumn("miss_share", "double precision", (column) => column.notNull())
+    .addColumn("told_ms", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("gate_states_key", keyColumns())
+    .execute();
+  await db.schema.createIndex("gate_states_task").on("gate_states").columns(["task", "changed_ms"]).execute();
+  await createCertificates(db);
+}
+
+async function createCertificates(db: Kysely<unknown>): Promise<void> {
+  await keyed(db, "gate_certificates")
+    .addColumn("certificate", "text", (column) => column.notNull())
+    .addColumn("renewal", "bigint", (column) => column.notNull())
+    .addColumn("body", "text", (column) => column.notNull())
+    .addColumn("issued_ms", "bigint", (column) => column.notNull())
+    .addColumn("is_newest", "integer", (column) => column.notNull())
+    .addColumn("log_n", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("gate_certificates_key", ["certificate", "renewal"])
+    .execute();
+  await sql`create index gate_certificates_newest on gate_certificates (level, scope, task) where is_newest = 1`.execute(
+    db,
+  );
+  await db.schema
+    .createIndex("gate_certificates_state")
+    .on("gate_certificates")
+    .columns(["task", "level", "scope", "issued_ms"])
+    .execute();
+  await keyed(db, "gate_history")
+    .addColumn("at_ms", "bigint", (column) => column.notNull())
+    .addColumn("epoch", "bigint", (column) => column.notNull())
+    .addColumn("kind", "text", (column) => column.notNull())
+    .addColumn("labels", "bigint", (column) => column.notNull())
+    .addColumn("errors", "bigint", (column) => column.notNull())
+    .addColumn("ln_evidence", "double precision", (column) => column.notNull())
+    .addColumn("gate_threshold", "double precision")
+    .addColumn("upper_bound", "double precision")
+    .addPrimaryKeyConstraint("gate_history_key", [...keyColumns(), "at_ms"])
+    .execute();
+  await db.schema
+    .createTable("gate_adjusts")
+    .addColumn("task", "text", (column) => column.notNull())
+    .addColumn("model", "text", (column) => column.notNull())
+    .addColumn("calibration", "text", (column) => column.notNull())
+    .addColumn("store", "text", (column) => column.notNull())
+    .addColumn("slope", "double precision", (column) => column.notNull())
+    .addColumn("intercept", "double precision", (column) => column.notNull())
+    .addColumn("labels", "bigint", (column) => column.notNull())
+    .addColumn("fitted_ms", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("gate_adjusts_key", ["task", "model", "calibration", "store"])
+    .execute();
+}
+
+/** The builder knows only the columns that were added by name; these were added by a list. */
+function keyColumns(): never[] {
+  return [...stateKey] as never[];
+}
+
+function keyed(db: Kysely<unknown>, table: string) {
+  const made = db.schema.createTable(table).addColumn("level", "text", (column) => column.notNull());
+  return stateKey.slice(1).reduce((so, name) => so.addColumn(name, "text", (column) => column.notNull()), made);
+}
+
+async function createProposals(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable("gate_proposals")
+    .addColumn("proposal_id", "text", (column) => column.primaryKey())
+    .addColumn("task", "text", (column) => column.notNull())
+    .addColumn("subject", "text", (column) => column.notNull())
+    .addColumn("body", "text", (column) => column.notNull())
+    .addColumn("state", "text", (column) => column.notNull())
+    .addColumn("made_ms", "bigint", (column) => column.notNull())
+    .addColumn("ended_ms", "bigint")
+    .addColumn("ended_by", "text")
+    .addColumn("why", "text")
+    .execute();
+  await sql`create unique index gate_proposals_open on gate_proposals (task, subject) where state = 'open'`.execute(db);
+  await db.schema
+    .createTable("gate_limits")
+    .addColumn("task", "text", (column) => column.primaryKey())
+    .addColumn("body", "text", (column) => column.notNull())
+    .addColumn("changed_ms", "bigint", (column) => column.notNull())
+    .addColumn("changed_by", "text", (column) => column.notNull())
     .execute();
 }

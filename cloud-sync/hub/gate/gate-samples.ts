@@ -31,7 +31,7 @@ export async function keepSamples(
         propensity_min: propensityMin(sample, auditShareOf(held)),
         ...{ is_uniform: sample.isUniform ? 1 : 0, is_rule: sample.isRule ? 1 : 0 },
         basket: sample.basket === null ? null : basketHash(hasher, hubId, held.store, sample.basket),
-        ...{ held_ms: held.heldMs, came_ms: nowMs, truth: null, counted_ms: null },
+        ...{ held_ms: held.heldMs, came_ms: nowMs, truth: null, counted_ms: null, counted_n: null },
         ...lost,
         ...(sample.isRule && sample.isLost ? { state: "apart" as const } : {}),
       },
@@ -44,11 +44,13 @@ export async function keepSamples(
 }
 
 /**
- * While nothing was certified, everything went to people. Else half of the audit share is drawn without a look at the
- * confidence, and no decision has a smaller chance than that (`auditPropensity`).
+ * While nothing was certified, everything went to people. Under a certificate half of the audit share is drawn without a
+ * look at the confidence, and no decision has a smaller chance than that (`auditPropensity`). Behind a number that
+ * somebody guessed, nobody here knows.
  */
-function propensityMin({ certificate, propensity }: CaseSample, auditShare: number): number {
-  return certificate === null ? 1 : Math.min(propensity, auditShare / 2);
+function propensityMin({ certificate, isUncertified, propensity }: CaseSample, auditShare: number): number {
+  if (isUncertified) return 1;
+  return certificate === null ? 0 : Math.min(propensity, auditShare / 2);
 }
 
 /** The share of each task under a contract; 0 for the others, which certify nothing. */

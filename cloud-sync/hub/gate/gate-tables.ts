@@ -44,6 +44,8 @@ export interface GateTables {
     /** When people first spoke of it: labels are counted in this order. */
     readonly answered_ms: number | null;
     readonly counted_ms: number | null;
+    /** Line of `gate_log` with which it was counted, or will never be (`0`: of its basket another one was). */
+    readonly counted_n: number | null;
   };
   /**
    * Which contract each store's tasks are under, and whose it is; made of the config's layers by any hub process
@@ -63,10 +65,124 @@ export interface GateTables {
   };
   /** One row: of which state of the layers, stores and agents `gate_contracts` was made. Its lock is the right to. */
   readonly gate_head: { readonly one: number; readonly config_stamp: string };
+  /** One row for each task that the keeper has ever counted for. Its lock is the right to count. */
+  readonly gate_tasks: {
+    readonly task: string;
+    /** Last line of `gate_log`. */
+    readonly last_n: number;
+    /** When the keeper looks again although no label came: certificates lapse. */
+    readonly look_ms: number;
+    /** How long people take at the 95th percentile; null while nobody knows. */
+    readonly answer_p95_ms: number | null;
+    /** Until when another process makes proposals: they are made once. */
+    readonly proposed_ms: number;
+  };
+  /** Every label in the order in which it was counted: certificates can be computed again from it. */
+  readonly gate_log: {
+    readonly task: string;
+    /** 1, 2, 3 … for each task. */
+    readonly n: number;
+    readonly case_id: string;
+    /** As it was counted then. */
+    readonly is_wrong: number;
+    readonly at_ms: number;
+  };
+  /** The life of each certificate (`CertificateState` of models/measure). */
+  readonly gate_states: StateKey & {
+    /** `cap`: the looser one of a store under the contract of a group. */
+    readonly purpose: "certificate" | "cap";
+    /** `GateContract` (JSON) that it is held to. */
+    readonly contract: string;
+    readonly state: string;
+    /** Kind of `state`. */
+    readonly kind: string;
+    readonly epoch: number;
+    /** The log's line after which the epoch's labels begin. */
+    readonly epoch_n: number;
+    readonly labels: number;
+    readonly gate_threshold: number | null;
+    readonly certificate: string | null;
+    readonly renewal: number;
+    readonly issued_ms: number;
+    /** When it lapses unless it is renewed; null where nothing is certified. */
+    readonly lapse_ms: number | null;
+    readonly changed_ms: number;
+    /** Share of the model's errors that reviewers are taken to overlook: the labels are held to so much less. */
+    readonly miss_share: number;
+    /** When the last point of `gate_history` was written. */
+    readonly told_ms: number;
+  };
+  /** Certificates as they were issued, without signature, calibration of a store and cap: those are of each store. */
+  readonly gate_certificates: StateKey & {
+    readonly certificate: string;
+    readonly renewal: number;
+    readonly body: string;
+    readonly issued_ms: number;
+    /** 1: the newest of its state. */
+    readonly is_newest: number;
+    /** The log's last line when it was issued. */
+    readonly log_n: number;
+  };
+  /** Evidence over time, for people to look at. */
+  readonly gate_history: StateKey & {
+    readonly at_ms: number;
+    readonly epoch: number;
+    readonly kind: string;
+    readonly labels: number;
+    readonly errors: number;
+    /** ln of the evidence at the gate threshold that comes next or holds. */
+    readonly ln_evidence: number;
+    readonly gate_threshold: number | null;
+    readonly upper_bound: number | null;
+  };
+  /** Each store's own calibration over the model's; fixed for an epoch of the certificate that uses it. */
+  readonly gate_adjusts: {
+    readonly task: string;
+    readonly model: string;
+    readonly calibration: string;
+    readonly store: string;
+    readonly slope: number;
+    readonly intercept: number;
+    readonly labels: number;
+    readonly fitted_ms: number;
+  };
+  readonly gate_proposals: {
+    readonly proposal_id: string;
+    readonly task: string;
+    /** The same thing is proposed once: what it would change, in one text. */
+    readonly subject: string;
+    /** `GateProposal` (JSON). */
+    readonly body: string;
+    readonly state: "open" | "applied" | "dismissed" | "superseded";
+    readonly made_ms: number;
+    readonly ended_ms: number | null;
+    readonly ended_by: string | null;
+    readonly why: string | null;
+  };
+  /** Within what the hub may change a gate by itself; no row: nothing. */
+  readonly gate_limits: {
+    readonly task: string;
+    /** `GateLimits` (JSON). */
+    readonly body: string;
+    readonly changed_ms: number;
+    readonly changed_by: string;
+  };
 }
 
-type GateRung = "fine" | "coarse";
-type GateLevel = "store" | "region" | "fleet";
+/** What one certificate is about. */
+export interface StateKey {
+  readonly level: GateLevel;
+  readonly scope: string;
+  readonly task: string;
+  /** `""` is every label without a contract of its own. */
+  readonly label: string;
+  readonly rung: GateRung;
+  readonly model: string;
+  readonly calibration: string;
+}
+
+export type GateRung = "fine" | "coarse";
+export type GateLevel = "store" | "region" | "fleet";
 
 /**
  * `open`: nobody has spoken. `pending`: somebody has, and others (a lead, a second reviewer) are still to. `ready`: it is

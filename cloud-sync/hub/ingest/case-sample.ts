@@ -17,6 +17,7 @@ export function caseSample({ item, decision, sample }: Extract<ReadItem, { kind:
     ...{ rung: sample.rung, predicted: answer.label, confidence: sample.confidence, gateThreshold, certificate },
     ...{ model: model.digest, calibration: sample.calibration, propensity: sample.propensity },
     ...{ isUniform: sample.uniform, isRule: sample.rule },
+    isUncertified: certificate === null && decision.reasons.includes("uncertified"),
     basket: basket === undefined ? null : String(basket),
     isLost: item.kind === "audit" && hadPicture && (item.brief?.picture ?? null) === null,
   };

@@ -6,6 +6,8 @@ export interface Gathered {
   readonly agentIds: ReadonlySet<string>;
   readonly caseIds: ReadonlySet<string>;
   readonly tasks: ReadonlySet<string>;
+  /** Tasks whose gate is another, or has other labels. */
+  readonly gates: ReadonlySet<string>;
   readonly config: boolean;
   /** More happened than is listed, or some of it may have been missed: everything is to be looked at anew. */
   readonly everything: boolean;
@@ -18,6 +20,7 @@ export const nothingYet: Gathered = Object.freeze({
   agentIds: new Set<string>(),
   caseIds: new Set<string>(),
   tasks: new Set<string>(),
+  gates: new Set<string>(),
   config: false,
   everything: false,
 });
@@ -26,7 +29,7 @@ export const nothingYet: Gathered = Object.freeze({
 export function gather(before: Gathered, news: HubNews): Gathered {
   if (before.everything) return before;
   const after = added(before, news);
-  const largest = Math.max(after.agentIds.size, after.caseIds.size, after.tasks.size);
+  const largest = Math.max(after.agentIds.size, after.caseIds.size, after.tasks.size, after.gates.size);
   return largest > gatheredMax ? { ...nothingYet, everything: true } : after;
 }
 
@@ -38,6 +41,8 @@ function added(before: Gathered, news: HubNews): Gathered {
       return { ...before, caseIds: new Set(before.caseIds).add(news.caseId) };
     case "queue":
       return { ...before, tasks: new Set(before.tasks).add(news.task) };
+    case "gate":
+      return { ...before, gates: new Set(before.gates).add(news.task) };
     case "config":
       return { ...before, config: true };
     case "resync":
@@ -52,6 +57,7 @@ export interface LiveNews {
   readonly stores: readonly string[];
   readonly cases: readonly { readonly id: string; readonly store: string; readonly task: string }[];
   readonly tasks: readonly string[];
+  readonly gates: readonly string[];
   readonly config: boolean;
   readonly everything: boolean;
 }
@@ -59,7 +65,7 @@ export interface LiveNews {
 export type LiveEvent =
   | { readonly event: "agents"; readonly data: { readonly stores: readonly string[] } }
   | { readonly event: "cases"; readonly data: { readonly ids: readonly string[] } }
-  | { readonly event: "queues"; readonly data: { readonly tasks: readonly string[] } }
+  | { readonly event: "queues" | "gates"; readonly data: { readonly tasks: readonly string[] } }
   | { readonly event: "config" | "resync"; readonly data: Readonly<Record<string, never>> };
 
 /** What of it one caller may hear. Pure. */
@@ -70,6 +76,8 @@ export function eventsFor({ stores, tasks, permissions }: PersonCaller, news: Li
   if (own.length > 0) events.push({ event: "agents", data: { stores: own } });
   const ofTask = news.tasks.filter((task) => inScope(tasks, task));
   if (ofTask.length > 0) events.push({ event: "queues", data: { tasks: ofTask } });
+  const gates = permissions.has("config.read") ? news.gates.filter((task) => inScope(tasks, task)) : [];
+  if (gates.length > 0) events.push({ event: "gates", data: { tasks: gates } });
   const cases = permissions.has("cases.read")
     ? news.cases.filter(({ store, task }) => inScope(stores, store) && inScope(tasks, task))
     : [];

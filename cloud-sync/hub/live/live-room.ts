@@ -78,7 +78,7 @@ function tellStreams({ database, timers, logger }: HubParts, streams: ReadonlySe
 async function named(
   database: HubParts["database"],
   storeOf: RecentMap<string, string>,
-  { agentIds, caseIds, tasks, config, everything }: Gathered,
+  { agentIds, caseIds, tasks, gates, config, everything }: Gathered,
 ): Promise<LiveNews> {
   const unknown = [...agentIds].filter((id) => storeOf.get(id) === undefined);
   if (unknown.length > 0) {
@@ -98,7 +98,7 @@ async function named(
             .execute(),
         );
   const stores = new Set([...agentIds].flatMap((id) => storeOf.get(id) ?? []));
-  return { stores: [...stores], cases, tasks: [...tasks], config, everything };
+  return { stores: [...stores], cases, tasks: [...tasks], gates: [...gates], config, everything };
 }
 
 function openStream({ timers }: HubParts, streams: Set<Stream>, caller: PersonCaller, gone: AbortSignal): Response {

@@ -11,6 +11,13 @@ export const hubEventTypes = [
   "agent.revoked",
   "agent.cloned",
   "config.changed",
+  "gate.certified",
+  "gate.raised",
+  "gate.alarm",
+  "gate.lapsed",
+  "gate.restarted",
+  "gate.proposed",
+  "gate.applied",
 ] as const;
 export type HubEventType = (typeof hubEventTypes)[number];
 

@@ -1,0 +1,255 @@
+import { type Kysely } from "kysely";
+import { capacityReport, type CapacityReport } from "../../../models/measure/capacity.ts";
+import { HoldpointError, type Certificate } from "../../../protocol/index.ts";
+import { inScope, type PersonCaller } from "../api/caller.ts";
+import { type HubTables } from "../database/tables.ts";
+import { adjusted, type StoreAdjustment } from "../../../models/measure/store-adjustment.ts";
+import { gateFigures, type FigureLabel, type GateFigures } from "./gate-figures.ts";
+import { type GateContract } from "./gate-contracts.ts";
+import { newestState, type GateName, type GateStateLine } from "./gate-list.ts";
+import { type GateLabelSource } from "./gate-tables.ts";
+
+type Db = Kysely<HubTables>;
+
+/** Labels that a curve is drawn of; the newest. */
+const figureLabelsMax = 20_000;
+const historyPointsMax = 1_000;
+const certificatesMax = 50;
+const storesShownMax = 200;
+
+interface EvidenceAt {
+  readonly atMs: number;
+  readonly epoch: number;
+  readonly kind: string;
+  readonly labels: number;
+  readonly errors: number;
+  readonly lnEvidence: number;
+  readonly gateThreshold: number | null;
+  readonly upperBound: number | null;
+}
+
+export interface GateDetail extends GateName {
+  readonly stores: readonly string[];
+  readonly storesTotal: number;
+  readonly contract: GateContract | null;
+  readonly state: GateStateLine | null;
+  readonly figures: GateFigures;
+  /** Labels by who says so, of the newest model; `wrong` of them are wrong. */
+  readonly sources: readonly { readonly source: GateLabelSource; readonly labels: number; readonly wrong: number }[];
+  /** What rules decided: no certificate is about it. */
+  readonly byRule: { readonly labels: number; readonly wrong: number };
+  /** Cases that nobody has spoken of, of which others are still to speak, and labels that are not counted yet. */
+  readonly waiting: { readonly open: number; readonly pending: number; readonly ready: number };
+  /** Evidence over time, oldest first. */
+  readonly evidence: readonly EvidenceAt[];
+  /** The newest first. */
+  readonly certificates: readonly IssuedCertificate[];
+  /** What the contract and the reviewers' capacity allow together; null where no capacity is stated, or no label is there. */
+  readonly capacity: (CapacityReport & { readonly reviewsPer1000: number }) | null;
+  /** How long people take at the 95th percentile, milliseconds; null while too few cases have come. */
+  readonly answerP95Ms: number | null;
+}
+
+/** A certificate as it was issued; each store's own calibration and cap are added when it is sent. */
+export type IssuedCertificate = Omit<Certificate, "signature" | "adjust" | "cap">;
+
+/** Everything that the hub knows of one gate, within the caller's stores. Throws HP_NOT_FOUND. */
+export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): Promise<GateDetail> {
+  if (!inScope(caller.tasks, name.task)) throw notFound();
+  const { stores, contract } = await storesOf(db, caller, name);
+  if (stores.length === 0) throw notFound();
+  const state = await newestState(db, name);
+  const model = state ?? (await newestModel(db, name.task, stores));
+  const rows = model === null ? [] : await labelsOf(db, name, stores, model);
+  const adjusts = model === null ? new Map<string, StoreAdjustment>() : await adjustsOf(db, name, model);
+  const figures = gateFigures(
+    rows
+      .filter((row) => row.is_rule === 0)
+      .map((row): FigureLabel => ({
+        confidence: adjusted(row.confidence, adjusts.get(row.store) ?? null),
+        isWrong: row.is_wrong === 1,
+        propensity: row.propensity,
+      })),
+  );
+  return {
+    ...name,
+    ...{ stores: stores.slice(0, storesShownMax), storesTotal: stores.length, contract, state, figures },
+    sources: bySource(rows.filter((row) => row.is_rule === 0)),
+    byRule: countsOf(rows.filter((row) => row.is_rule === 1)),
+    waiting: await waitingOf(db, name.task, stores),
+    evidence: state === null ? [] : await evidenceOf(db, name, state),
+    certificates: await certificatesOf(db, name),
+    capacity: capacityOf(figures, state?.gateThreshold ?? null, contract?.reviewsPer1000 ?? null),
+    answerP95Ms: await answerP95Of(db, name.task),
+  };
+}
+
+/** The curve in decisions and not in labels: each stands for as many as its chance of a label says. */
+function capacityOf(
+  { curve, labels }: GateFigures,
+  gateThreshold: number | null,
+  reviewsPer1000: number | null,
+): GateDetail["capacity"] {
+  if (reviewsPer1000 === null || curve.length === 0) return null;
+  const items = labels * 1000;
+  const points = curve.map(({ gateThreshold: at, coverage, risk }) => {
+    const accepted = Math.max(1, Math.round(coverage * items));
+    return { gateThreshold: at, accepted, errors: Math.round(risk * accepted) };
+  });
+  return { ...capacityReport(points, gateThreshold, { reviewsPer1000 }), reviewsPer1000 };
+}
+
+async function answerP95Of(db: Db, task: string): Promise<number | null> {
+  const row = await db.selectFrom("gate_tasks").select("answer_p95_ms").where("task", "=", task).executeTakeFirst();
+  return row?.answer_p95_ms ?? null;
+}
+
+function notFound(): HoldpointError {
+  return new HoldpointError("HP_NOT_FOUND", "no such gate");
+}
+
+/** The stores of the gate that the caller sees; of a task without a contract, those that report it. */
+async function storesOf(
+  db: Db,
+  caller: PersonCaller,
+  name: GateName,
+): Promise<{ readonly stores: readonly string[]; readonly contract: GateContract | null }> {
+  const rows = await db
+    .selectFrom("gate_contracts")
+    .select(["store", "contract"])
+    .where("task", "=", name.task)
+    .where("level", "=", name.level)
+    .where("scope", "=", name.scope)
+    .where("label", "=", name.label ?? "")
+    .where("rung", "=", name.rung)
+    .orderBy("store")
+    .execute();
+  const [first] = rows;
+  if (first) {
+    const own = rows.map(({ store }) => store).filter((store) => inScope(caller.stores, store));
+    return { stores: own, contract: JSON.parse(first.contract) as GateContract };
+  }
+  if (name.label !== null || name.rung !== "fine") return { stores: [], contract: null };
+  const known = await db
+    .selectFrom("store_tasks")
+    .leftJoin("stores", "stores.store", "store_tasks.store")
+    .select("store_tasks.store")
+    .where("store_tasks.task", "=", name.task)
+    .$if(name.level === "store", (query) => query.where("store_tasks.store", "=", name.scope))
+    .$if(name.level === "region", (query) => query.where("stores.region", "=", name.scope))
+    .orderBy("store_tasks.store")
+    .execute();
+  return { stores: known.map(({ store }) => store).filter((store) => inScope(caller.stores, store)), contract: null };
+}
+
+interface ModelName {
+  readonly model: string;
+  readonly calibration: string;
+}
+
+async function newestModel(db: Db, task: string, stores: readonly string[]): Promise<ModelName | null> {
+  const row = await db
+    .selectFrom("gate_labels")
+    .select(["model", "calibration"])
+    .where("task", "=", task)
+    .where("store", "in", stores.slice(0, storesAskedMax))
+    .orderBy("came_ms", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/** Stores of one question: SQLite binds at most 32,766 values. A gate of more is asked without naming them. */
+const storesAskedMax = 10_000;
+
+async function labelsOf(db: Db, { task, rung, label }: GateName, stores: readonly string[], model: ModelName) {
+  return db
+    .selectFrom("gate_labels")
+    .select(["store", "confidence", "is_wrong", "is_rule", "propensity", "source"])
+    .where("task", "=", task)
+    .where("rung", "=", rung)
+    .where("model", "=", model.model)
+    .where("calibration", "=", model.calibration)
+    .where("is_wrong", "is not", null)
+    .where("store", "in", stores.slice(0, storesAskedMax))
+    .$if(label !== null, (query) => query.where("predicted", "=", label ?? ""))
+    .orderBy("came_ms", "desc")
+    .limit(figureLabelsMax)
+    .execute();
+}
+
+async function adjustsOf(db: Db, { task }: GateName, model: ModelName): Promise<ReadonlyMap<string, StoreAdjustment>> {
+  const rows = await db
+    .selectFrom("gate_adjusts")
+    .select(["store", "slope", "intercept"])
+    .where("task", "=", task)
+    .where("model", "=", model.model)
+    .where("calibration", "=", model.calibration)
+    .execute();
+  return new Map(rows.map(({ store, slope, intercept }) => [store, { slope, offset: intercept }]));
+}
+
+type Counted = Awaited<ReturnType<typeof labelsOf>>;
+
+function bySource(rows: Counted): GateDetail["sources"] {
+  const sources = new Map<GateLabelSource, { labels: number; wrong: number }>();
+  for (const { source, is_wrong: isWrong } of rows) {
+    if (source === null) continue;
+    const known = sources.get(source) ?? { labels: 0, wrong: 0 };
+    sources.set(source, { labels: known.labels + 1, wrong: known.wrong + (isWrong ?? 0) });
+  }
+  return [...sources].map(([source, counts]) => ({ source, ...counts })).sort((a, b) => b.labels - a.labels);
+}
+
+function countsOf(rows: Counted): { readonly labels: number; readonly wrong: number } {
+  return { labels: rows.length, wrong: rows.filter((row) => row.is_wrong === 1).length };
+}
+
+async function waitingOf(db: Db, task: string, stores: readonly string[]): Promise<GateDetail["waiting"]> {
+  const rows = await db
+    .selectFrom("gate_labels")
+    .select((row) => ["state", row.fn.countAll<number>().as("count")])
+    .where("task", "=", task)
+    .where("state", "in", ["open", "pending", "ready"])
+    .where("store", "in", stores.slice(0, storesAskedMax))
+    .groupBy("state")
+    .execute();
+  const countOf = (state: string): number => rows.find((row) => row.state === state)?.count ?? 0;
+  return { open: countOf("open"), pending: countOf("pending"), ready: countOf("ready") };
+}
+
+async function evidenceOf(db: Db, name: GateName, { model, calibration }: ModelName): Promise<readonly EvidenceAt[]> {
+  const rows = await db
+    .selectFrom("gate_history")
+    .selectAll()
+    .where("level", "=", name.level)
+    .where("scope", "=", name.scope)
+    .where("task", "=", name.task)
+    .where("label", "=", name.label ?? "")
+    .where("rung", "=", name.rung)
+    .where("model", "=", model)
+    .where("calibration", "=", calibration)
+    .orderBy("at_ms", "desc")
+    .limit(historyPointsMax)
+    .execute();
+  return rows.reverse().map((row) => ({
+    ...{ atMs: row.at_ms, epoch: row.epoch, kind: row.kind, labels: row.labels, errors: row.errors },
+    ...{ lnEvidence: row.ln_evidence, gateThreshold: row.gate_threshold, upperBound: row.upper_bound },
+  }));
+}
+
+async function certificatesOf(db: Db, name: GateName): Promise<readonly IssuedCertificate[]> {
+  const rows = await db
+    .selectFrom("gate_certificates")
+    .select("body")
+    .where("task", "=", name.task)
+    .where("level", "=", name.level)
+    .where("scope", "=", name.scope)
+    .where("label", "=", name.label ?? "")
+    .where("rung", "=", name.rung)
+    .orderBy("issued_ms", "desc")
+    .orderBy("renewal", "desc")
+    .limit(certificatesMax)
+    .execute();
+  return rows.map(({ body }) => JSON.parse(body) as IssuedCertificate);
+}

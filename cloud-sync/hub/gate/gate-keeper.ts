@@ -1,0 +1,133 @@
+import { type HubTransaction } from "../database/database.ts";
+import { insertRows } from "../database/insert-rows.ts";
+import { type HubParts } from "../room.ts";
+import { answerP95 } from "./answer-times.ts";
+import { dueLabels, evidenceAmong, labelsAtOnce, type LabelRow } from "./due-labels.ts";
+import { contractsOfTask, targetsOf, type TaskContracts } from "./gate-targets.ts";
+import { StateBook } from "./state-book.ts";
+import { adjusted } from "../../../models/measure/store-adjustment.ts";
+
+/** How often a task under a contract is looked at although no label came: certificates lapse, people become slower. */
+const lookEveryMs = 30_000;
+/** A task without one has nothing that happens by itself. */
+const restMs = 86_400_000;
+
+/**
+ * Counts the labels of a task that are due, in their order, and issues what follows, in one transaction: a process that is
+ * killed has done all of it or nothing. Another process that has the task leaves nothing to do. Returns the number of
+ * labels taken; as many as it may take at once means that there are more.
+ */
+export async function keepTask(parts: HubParts, task: string): Promise<number> {
+  return parts.database.write(async (trx) => {
+    const held = await lockTask(parts, trx, task);
+    if (!held) return 0;
+    const nowMs = Math.round(parts.clock.wallMs());
+    const contracts = await contractsOfTask(trx.db, task);
+    const labels = await dueLabels(parts, trx, task, nowMs);
+    const book = new StateBook(parts, trx, { task, nowMs, contracts });
+    await book.open(labels);
+    book.passTime();
+    // What an epoch begins with is fitted when it is saved: labels of the new one wait for the next transaction.
+    const counted = await countLabels(parts, trx, book, contracts, book.hasNewEpoch ? [] : labels, held.last_n, nowMs);
+    const { lastN } = counted;
+    await book.save(lastN);
+    const isUnderContract = contracts.byStore.size > 0;
+    await trx.db
+      .updateTable("gate_tasks")
+      .set({
+        last_n: lastN,
+        look_ms: nowMs + (isUnderContract ? lookEveryMs : restMs),
+        answer_p95_ms: isUnderContract ? await answerP95(trx.db, task, nowMs) : null,
+        ...(book.hasPublished ? { proposed_ms: 0 } : {}),
+      })
+      .where("task", "=", task)
+      .execute();
+    return counted.taken < labels.length ? labelsAtOnce : labels.length;
+  });
+}
+
+/** The task's row, locked until the commit; null where another process has it. */
+async function lockTask(
+  { database }: HubParts,
+  { db }: HubTransaction,
+  task: string,
+): Promise<{ readonly last_n: number } | null> {
+  await db
+    .insertInto("gate_tasks")
+    .values({ task, last_n: 0, look_ms: 0, answer_p95_ms: null, proposed_ms: 0 })
+    .onConflict((conflict) => conflict.column("task").doNothing())
+    .execute();
+  const row = await db
+    .selectFrom("gate_tasks")
+    .select("last_n")
+    .where("task", "=", task)
+    .$if(database.kind === "postgres", (query) => query.forUpdate().skipLocked())
+    .executeTakeFirst();
+  return row ?? null;
+}
+
+/**
+ * Takes each label through the certificates that it is evidence for, and writes down that it was counted. Ends where an
+ * epoch does; returns how many were taken and the log's last line.
+ */
+async function countLabels(
+  parts: HubParts,
+  trx: HubTransaction,
+  book: StateBook,
+  contracts: TaskContracts,
+  labels: readonly LabelRow[],
+  lastN: number,
+  nowMs: number,
+): Promise<{ readonly taken: number; readonly lastN: number }> {
+  const [first] = labels;
+  if (!first) return { taken: 0, lastN };
+  const isEvidence = await evidenceAmong(parts, trx, first.task, labels);
+  const lines: { task: string; n: number; case_id: string; is_wrong: number; at_ms: number }[] = [];
+  const taken: LabelRow[] = [];
+  let n = lastN;
+  for (const label of labels) {
+    if (book.hasNewEpoch) break;
+    taken.push(label);
+    if (!isEvidence(label)) continue;
+    n += 1;
+    lines.push({ task: label.task, n, case_id: label.case_id, is_wrong: label.is_wrong ?? 1, at_ms: nowMs });
+    for (const target of targetsOf(contracts, label)) {
+      const isOwn = target.level === "store" && target.purpose === "certificate";
+      book.count(target, label, adjusted(label.confidence, isOwn ? null : book.adjustOf(label)));
+    }
+  }
+  await insertRows(trx, "gate_log", lines);
+  await markCounted(trx, taken, lastN, nowMs);
+  return { taken: taken.length, lastN: n };
+}
+
+async function markCounted(
+  { db }: HubTransaction,
+  labels: readonly LabelRow[],
+  lastN: number,
+  nowMs: number,
+): Promise<void> {
+  const ids = labels.map((label) => label.case_id);
+  const undecided = labels.filter(({ source }) => source === "undecided").map((label) => label.case_id);
+  await db
+    .updateTable("gate_labels")
+    .set({ state: "counted", counted_ms: nowMs, counted_n: 0 })
+    .where("case_id", "in", ids)
+    .execute();
+  if (undecided.length > 0) {
+    await db
+      .updateTable("gate_labels")
+      .set({ is_wrong: 1, source: "undecided" })
+      .where("case_id", "in", undecided)
+      .execute();
+  }
+  await db
+    .updateTable("gate_labels")
+    .from("gate_log")
+    .set((row) => ({ counted_n: row.ref("gate_log.n") }))
+    .whereRef("gate_log.case_id", "=", "gate_labels.case_id")
+    .whereRef("gate_log.task", "=", "gate_labels.task")
+    .where("gate_log.task", "=", labels[0]?.task ?? "")
+    .where("gate_log.n", ">", lastN)
+    .execute();
+}

@@ -1,0 +1,142 @@
+import { type Kysely } from "kysely";
+import { HoldpointError } from "../../../protocol/index.ts";
+import { type PersonCaller } from "../api/caller.ts";
+import { pageOf } from "../api/pages.ts";
+import { fleetScope } from "../config/config-tables.ts";
+import { type HubTables } from "../database/tables.ts";
+import { type GateContract } from "./gate-contracts.ts";
+import { type GateLevel, type GateRung } from "./gate-tables.ts";
+
+type Db = Kysely<HubTables>;
+
+/** Which gate: a task's, or a class's of it, in all stores that one layer's contract is for. */
+export interface GateName {
+  readonly level: GateLevel;
+  /** A region's or a store's name; `-` for the fleet. */
+  readonly scope: string;
+  readonly task: string;
+  /** Null: every label without a contract of its own. */
+  readonly label: string | null;
+  readonly rung: GateRung;
+}
+
+/** One line of the gates' page. */
+export interface GateLine extends GateName {
+  /** Stores that it is for, of those that the caller sees. */
+  readonly stores: number;
+  /** Null: the gate threshold is a number that somebody chose. */
+  readonly contract: { readonly maxError: number; readonly delta: number } | null;
+  readonly state: GateStateLine | null;
+}
+
+/** The newest model's certificate of a gate, as it stands. */
+export interface GateStateLine {
+  readonly kind: string;
+  readonly model: string;
+  readonly calibration: string;
+  readonly epoch: number;
+  /** Labels of this epoch. */
+  readonly labels: number;
+  readonly gateThreshold: number | null;
+  readonly certificate: string | null;
+  readonly renewal: number;
+  readonly issuedMs: number | null;
+  readonly lapseMs: number | null;
+  readonly changedMs: number;
+}
+
+interface ListQuery {
+  readonly task?: string | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+/** The gates of the caller's stores and tasks: those under a contract, and tasks with labels that have none. */
+export async function listGates(
+  db: Db,
+  { stores, tasks }: Pick<PersonCaller, "stores" | "tasks">,
+  { task, cursor, limit }: ListQuery,
+): Promise<{ items: GateLine[]; cursor: string | null }> {
+  const after = cursor === undefined ? null : readCursor(cursor);
+  const found = await db
+    .selectFrom("gate_contracts")
+    .select(["task", "level", "scope", "label", "rung"])
+    .select((row) => [row.fn.countAll<number>().as("stores"), row.fn.min("contract").as("contract")])
+    .$if(stores !== null, (query) => query.where("store", "in", [...(stores ?? []), ""]))
+    .$if(tasks !== null, (query) => query.where("task", "in", [...(tasks ?? []), ""]))
+    .$if(task !== undefined, (query) => query.where("task", "=", task ?? ""))
+    .groupBy(["task", "level", "scope", "label", "rung"])
+    .execute();
+  const certified: GateLine[] = found.map((row) => {
+    const { maxError, delta } = JSON.parse(row.contract) as GateContract;
+    const name = { level: row.level, scope: row.scope, task: row.task, label: row.label || null, rung: row.rung };
+    return { ...name, stores: row.stores, contract: { maxError, delta }, state: null };
+  });
+  const withContract = new Set(certified.map((line) => line.task));
+  const guessed = (await tasksWithLabels(db, { stores, tasks }, task)).filter((row) => !withContract.has(row.task));
+  const lines = [
+    ...certified,
+    ...guessed.map((row): GateLine => ({
+      ...{ level: "fleet", scope: fleetScope, task: row.task, label: null, rung: "fine" },
+      ...{ stores: row.stores, contract: null, state: null },
+    })),
+  ].sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1));
+  const rest = after === null ? lines : lines.filter((line) => keyText(line) > after);
+  const page = pageOf(rest.slice(0, limit + 1), limit, (line) => btoa(encodeURIComponent(keyText(line))));
+  const items: GateLine[] = [];
+  for (const line of page.items) items.push({ ...line, state: await newestState(db, line) });
+  return { items, cursor: page.cursor };
+}
+
+/** Tasks that labels were ever counted for, with the stores that report them. */
+async function tasksWithLabels(
+  db: Db,
+  { stores, tasks }: Pick<PersonCaller, "stores" | "tasks">,
+  task: string | undefined,
+): Promise<readonly { readonly task: string; readonly stores: number }[]> {
+  return db
+    .selectFrom("gate_tasks")
+    .leftJoin("store_tasks", "store_tasks.task", "gate_tasks.task")
+    .select("gate_tasks.task")
+    .select((row) => row.fn.count<number>("store_tasks.store").as("stores"))
+    .$if(stores !== null, (query) => query.where("store_tasks.store", "in", [...(stores ?? []), ""]))
+    .$if(tasks !== null, (query) => query.where("gate_tasks.task", "in", [...(tasks ?? []), ""]))
+    .$if(task !== undefined, (query) => query.where("gate_tasks.task", "=", task ?? ""))
+    .groupBy("gate_tasks.task")
+    .execute();
+}
+
+/** The state of the model whose labels came last; null before the first label. */
+export async function newestState(db: Db, name: GateName): Promise<GateStateLine | null> {
+  const row = await db
+    .selectFrom("gate_states")
+    .selectAll()
+    .where("level", "=", name.level)
+    .where("scope", "=", name.scope)
+    .where("task", "=", name.task)
+    .where("label", "=", name.label ?? "")
+    .where("rung", "=", name.rung)
+    .where("purpose", "=", "certificate")
+    .orderBy("changed_ms", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (!row) return null;
+  return {
+    ...{ kind: row.kind, model: row.model, calibration: row.calibration, epoch: row.epoch, labels: row.labels },
+    ...{ gateThreshold: row.gate_threshold, certificate: row.certificate, renewal: row.renewal },
+    ...{ issuedMs: row.issued_ms || null, lapseMs: row.lapse_ms, changedMs: row.changed_ms },
+  };
+}
+
+function keyText({ task, level, scope, label, rung }: GateName): string {
+  return JSON.stringify([task, level, scope, label ?? "", rung]);
+}
+
+/** Names of labels may have any character, and a cursor is one word. Throws HP_SCHEMA. */
+function readCursor(cursor: string): string {
+  try {
+    return decodeURIComponent(atob(cursor));
+  } catch {
+    throw new HoldpointError("HP_SCHEMA", "cursor: is none of this list's");
+  }
+}

@@ -1,0 +1,51 @@
+import { HoldpointError } from "../../../protocol/index.ts";
+import { type PersonCaller } from "../api/caller.ts";
+import { type HubParts } from "../room.ts";
+import { type GateName } from "./gate-list.ts";
+import { contractsOfTask } from "./gate-targets.ts";
+import { StateBook } from "./state-book.ts";
+
+/** A gate threshold; null accepts nothing any more; `evidence` takes an earlier raise back. */
+export type RaiseTo = number | null | "evidence";
+
+/**
+ * Raises a gate threshold at once, for every model. It holds, over epochs, until it is taken back. Errors: HP_NOT_FOUND (nothing is certified there), HP_CONFLICT (it would fall).
+ */
+export async function raiseGate(
+  parts: HubParts,
+  caller: PersonCaller,
+  { level, scope, task, label, rung }: GateName,
+  { gateThreshold, why }: { readonly gateThreshold: RaiseTo; readonly why: string },
+): Promise<{ readonly raised: number; readonly agents: number }> {
+  return parts.database.write(async (trx) => {
+    // Beside the keeper: whoever has the task counts first.
+    await trx.db
+      .selectFrom("gate_tasks")
+      .select("task")
+      .where("task", "=", task)
+      .$if(parts.database.kind === "postgres", (query) => query.forUpdate())
+      .execute();
+    const head = await trx.db.selectFrom("gate_tasks").select("last_n").where("task", "=", task).executeTakeFirst();
+    const contracts = await contractsOfTask(trx.db, task);
+    const book = new StateBook(parts, trx, { task, nowMs: Math.round(parts.clock.wallMs()), contracts });
+    await book.open([]);
+    const of = (row: { level: string; scope: string; label: string; rung: string }): boolean =>
+      row.level === level && row.scope === scope && row.label === (label ?? "") && row.rung === rung;
+    const to = gateThreshold === null ? "people" : gateThreshold === "evidence" ? null : gateThreshold;
+    const { found, raised } = book.raise(of, to);
+    if (found === 0) throw new HoldpointError("HP_NOT_FOUND", "no such gate, or nothing has been certified there");
+    if (raised === 0) {
+      throw new HoldpointError("HP_CONFLICT", "the gate threshold would fall: only evidence lowers one", {
+        hint: "Name a higher one than holds now, or null, which accepts nothing.",
+      });
+    }
+    const agents = await book.save(head?.last_n ?? 0);
+    const entry = {
+      actor: `${caller.kind}:${caller.id}`,
+      action: "gate.raised_by_hand",
+      subject: `gate:${task}@${level}/${scope}`,
+    };
+    await parts.audit.record(trx, { ...entry, detail: { gateThreshold, label, rung, why } });
+    return { raised, agents };
+  });
+}

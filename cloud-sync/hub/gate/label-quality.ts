@@ -1,0 +1,29 @@
+import { sql } from "kysely";
+import { deflatedError } from "../../../models/measure/label-quality.ts";
+import { type HubTransaction } from "../database/database.ts";
+
+/** What the bound on the reviewers' own errors may cost in certainty; it is told with the certificate's δ in the docs. */
+const goldLevel = 0.05;
+
+/**
+ * The share of a model's errors that reviewers are to be expected to repeat, so that no label shows them: measured on
+ * gold cases in which the model had been wrong, and assumed from studies where there are few of those.
+ */
+export async function missShareOf({ db }: Pick<HubTransaction, "db">, task: string): Promise<number> {
+  const row = await db
+    .selectFrom("reviews")
+    .innerJoin("review_cases", "review_cases.case_id", "reviews.case_id")
+    .select((built) => built.fn.countAll<number>().as("wrong"))
+    .select(
+      sql<number>`cast(coalesce(sum(case when reviews.label = review_cases.model_label then 1 else 0 end), 0) as bigint)`.as(
+        "missed",
+      ),
+    )
+    .where("review_cases.task", "=", task)
+    .where("reviews.is_gold", "=", 1)
+    .where("reviews.label", "is not", null)
+    .where("review_cases.model_label", "is not", null)
+    .whereRef("review_cases.adjudicated_label", "!=", "review_cases.model_label")
+    .executeTakeFirstOrThrow();
+  return deflatedError(0.5, { wrong: row.wrong, missed: row.missed }, goldLevel).missShare;
+}

@@ -1,0 +1,259 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { keepTask } from "../../cloud-sync/hub/gate/gate-keeper.ts";
+import { refreshContracts } from "../../cloud-sync/hub/gate/gate-contracts.ts";
+import { changeLimits, type GateLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
+import { endProposal, renewProposals } from "../../cloud-sync/hub/gate/proposal-desk.ts";
+import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
+import { type HubDatabase } from "../../cloud-sync/hub/database/database.ts";
+import { fakeClock, type FakeClock } from "../../testing/index.ts";
+import { openReviewPlace, seedCases, seedStore, type ReviewPlace, type SeedTraits } from "../support/hub-review.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+const admin: PersonCaller = {
+  ...{ kind: "person", id: "p1", name: "Olga", roles: ["admin"], permissions: new Set(), stores: null, tasks: null },
+  ...{ skills: [], sessionId: "s1" },
+};
+
+function keeperSuite(
+  open: (clock: FakeClock, wrap?: (database: HubDatabase) => HubDatabase) => Promise<ReviewPlace>,
+): void {
+  const clock = fakeClock();
+  let place: ReviewPlace;
+  let fails = false;
+  /** Breaks every transaction at its very end: what it did is rolled back, as after a kill. */
+  const breaking = (database: HubDatabase): HubDatabase => ({
+    kind: database.kind,
+    read: (work) => database.read(work),
+    onNews: (listener) => database.onNews(listener),
+    close: () => database.close(),
+    write: (work) =>
+      database.write(async (trx) => {
+        const done = await work(trx);
+        if (fails) throw new Error("killed");
+        return done;
+      }),
+  });
+  beforeAll(async () => {
+    place = await open(clock, breaking);
+    await seedStore(place.database, "store_1");
+  });
+  afterAll(() => place.close());
+
+  let tasks = 0;
+  /** A task of its own under a contract of the fleet, with what a test does with it. */
+  const begin = async (text?: (task: string) => string) => {
+    const task = `task_${(tasks += 1)}`;
+    const layer = text?.(task) ?? `thresholds: { ${task}: { max_error: 0.1, delta: 0.2 } }`;
+    await place.database.write(async ({ db }) => {
+      await db.deleteFrom("config_layers").execute();
+      const row = { layer: "fleet" as const, scope: "-", revision: 1, changed_ms: 1, changed_by: "test" };
+      await db
+        .insertInto("config_layers")
+        .values({ ...row, text: layer })
+        .execute();
+      await db
+        .insertInto("config_head")
+        .values({ one: 1, change_n: tasks })
+        .onConflict((known) => known.column("one").doUpdateSet({ change_n: tasks }))
+        .execute();
+    });
+    await refreshContracts(place.parts);
+    const held = async (count: number, traits: SeedTraits = {}): Promise<readonly string[]> => {
+      clock.advance(1);
+      return seedCases(place, count, { task, ...traits });
+    };
+    const judge = async (ids: readonly string[], isWrong = false): Promise<void> => {
+      for (const caseId of ids) {
+        await place.database.write((trx) =>
+          place.listener.outcome(trx, { caseId, label: isWrong ? "Banana" : "Kiwi", isCorrect: null }),
+        );
+      }
+    };
+    const keep = () => keepTask(place.parts, task);
+    const log = () =>
+      place.database.read((db) =>
+        db.selectFrom("gate_log").selectAll().where("task", "=", task).orderBy("n").execute(),
+      );
+    const state = (purpose: "certificate" | "cap" = "certificate") =>
+      place.database.read((db) =>
+        db
+          .selectFrom("gate_states")
+          .selectAll()
+          .where("task", "=", task)
+          .where("purpose", "=", purpose)
+          .executeTakeFirst(),
+      );
+    return { task, held, judge, keep, log, state };
+  };
+
+  test("counts each label once, in order, for the group's certificate and the store's cap", async () => {
+    const { held, judge, keep, log, state } = await begin();
+    const ids = await held(20, { confidence: 0.9 });
+    await judge(ids);
+    expect(await keep()).toBe(20);
+    expect(await keep()).toBe(0);
+    expect((await log()).map(({ n, case_id }) => [n, case_id])).toEqual([...ids].sort().map((id, at) => [at + 1, id]));
+    expect(await state()).toMatchObject({
+      level: "fleet",
+      labels: 20,
+      kind: "collecting",
+      epoch: 1,
+      gate_threshold: null,
+    });
+    expect(await state("cap")).toMatchObject({ level: "store", scope: "store_1", labels: 20 });
+  });
+
+  test("a keeper that is killed has done nothing, and the next one does all of it", async () => {
+    const { held, judge, keep, log, state } = await begin();
+    await judge(await held(90, { confidence: 0.95 }));
+    fails = true;
+    await expect(keep()).rejects.toThrow("killed");
+    fails = false;
+    expect(await log()).toEqual([]);
+    expect(await state()).toBeUndefined();
+    expect(await keep()).toBe(90);
+    // 3 × 28: the launch was tried at the number that was fixed before.
+    expect(await state()).toMatchObject({ kind: "certified", labels: 90, renewal: 1 });
+  });
+
+  test("several keepers at once count every label once", async () => {
+    const { held, judge, keep, log, state } = await begin();
+    await judge(await held(60, { confidence: 0.9 }));
+    const taken = await Promise.all([keep(), keep(), keep(), keep()]);
+    for (let left = 1; left > 0; left = await keep()) expect(left).toBeGreaterThan(0);
+    expect(taken.filter((count) => count > 0)).toHaveLength(1);
+    expect((await log()).map(({ n }) => n)).toEqual(Array.from({ length: 60 }, (_, at) => at + 1));
+    expect(await state()).toMatchObject({ labels: 60 });
+  });
+
+  test("a label that others are still to speak of holds up those behind it, for a day at most; then it is wrong", async () => {
+    const { task, held, judge, keep, log } = await begin();
+    const [first = ""] = await held(1);
+    await place.database.write((trx) => place.parts.gate.learn(trx, { kind: "pending", caseId: first }));
+    const later = await held(3);
+    await judge(later);
+    expect(await keep()).toBe(0);
+    clock.advance(86_400_000);
+    expect(await keep()).toBe(4);
+    expect((await log())[0]).toMatchObject({ case_id: first, is_wrong: 1 });
+    const row = await place.database.read((db) =>
+      db.selectFrom("gate_labels").selectAll().where("task", "=", task).where("case_id", "=", first).executeTakeFirst(),
+    );
+    expect(row).toMatchObject({ state: "counted", is_wrong: 1, source: "undecided", counted_n: 1 });
+  });
+
+  test("of each basket one label counts, and what was never looked at by chance proves nothing", async () => {
+    const { held, judge, keep, log } = await begin();
+    await judge([...(await held(6, { sample: { basket: "b-1" } })), ...(await held(4, { sample: { basket: "b-2" } }))]);
+    await judge(await held(2, { kind: "audit", sample: { propensity: 0.1 } }));
+    expect(await keep()).toBe(12);
+    expect(await log()).toHaveLength(2);
+    // One more of a basket that has its label.
+    await judge(await held(1, { sample: { basket: "b-1" } }));
+    expect(await keep()).toBe(1);
+    expect(await log()).toHaveLength(2);
+  });
+
+  test("what was counted as right and turns out to be wrong is counted again, once", async () => {
+    const { held, keep, log } = await begin();
+    const [caseId = ""] = await held(1, { kind: "audit", sample: { isUncertified: true } });
+    const learn = (label: string, source: "review" | "outcome") =>
+      place.database.write((trx) => place.parts.gate.learn(trx, { kind: "label", caseId, label, source }));
+    await learn("Kiwi", "review");
+    await keep();
+    await learn("Banana", "outcome");
+    await learn("Banana", "outcome");
+    await keep();
+    await learn("Kiwi", "outcome");
+    expect(await keep()).toBe(0);
+    expect((await log()).map(({ n, is_wrong }) => [n, is_wrong])).toEqual([
+      [1, 0],
+      [2, 1],
+    ]);
+  });
+
+  test("a certificate lapses without fresh labels", async () => {
+    const { held, judge, keep, state } = await begin();
+    await judge(await held(90, { confidence: 0.95 }));
+    await keep();
+    expect(await state()).toMatchObject({ kind: "certified" });
+    clock.advance(15 * 86_400_000);
+    await keep();
+    expect(await state()).toMatchObject({ kind: "lapsed", gate_threshold: null, lapse_ms: null });
+  });
+
+  test("a floor that costs reviews is proposed, applied by a person with one call, and not proposed again", async () => {
+    const { task, held, judge, keep } = await begin();
+    await judge(await held(160, { confidence: 0.9 }));
+    await keep();
+    await place.database.write(({ db }) =>
+      db
+        .insertInto("config_layers")
+        .values({
+          ...{ layer: "store", scope: "store_1", revision: 4, changed_ms: 1, changed_by: "test" },
+          text: `# ours\nthresholds:\n  ${task}: 0.99 # careful\n`,
+        })
+        .execute(),
+    );
+    expect(await renewProposals(place.parts, task)).toBe(1);
+    expect(await renewProposals(place.parts, task)).toBe(1);
+    const [row] = await place.database.read((db) =>
+      db.selectFrom("gate_proposals").selectAll().where("task", "=", task).execute(),
+    );
+    const id = row?.proposal_id ?? "";
+    const narrow = { ...admin, stores: ["store_2"] };
+    await expect(endProposal(place.parts, narrow, id, "applied", "x")).rejects.toMatchObject({ code: "HP_NOT_FOUND" });
+    const applied = await endProposal(place.parts, admin, id, "applied", "looks right");
+    expect(applied).toMatchObject({ state: "applied", kind: "drop_floor", endedBy: "Olga", stores: ["store_1"] });
+    expect(applied.title).toMatch(
+      /^Lower the gate for task \d+ in one store: 1000 fewer reviews per 1,000, error bound /,
+    );
+    const layer = await place.database.read((db) =>
+      db.selectFrom("config_layers").selectAll().where("scope", "=", "store_1").executeTakeFirstOrThrow(),
+    );
+    expect(layer).toMatchObject({ revision: 5, changed_by: "Olga" });
+    expect(layer.text).not.toContain(task);
+    await expect(endProposal(place.parts, admin, id, "applied", "x")).rejects.toMatchObject({ code: "HP_CONFLICT" });
+    expect(await renewProposals(place.parts, task)).toBe(0);
+  });
+
+  test("within limits that a person has set the hub applies a proposal itself, and beyond them it waits", async () => {
+    const { task, held, judge, keep } = await begin();
+    await judge(await held(160, { confidence: 0.9 }));
+    await keep();
+    const put = (text: string) =>
+      place.database.write(({ db }) =>
+        db
+          .insertInto("config_layers")
+          .values({ layer: "store", scope: "store_1", revision: 9, changed_ms: 1, changed_by: "test", text })
+          .onConflict((known) => known.columns(["layer", "scope"]).doUpdateSet({ text, revision: 9 }))
+          .execute(),
+      );
+    await put(`thresholds: { ${task}: 0.99 }\n`);
+    const limits: GateLimits = { kinds: ["drop_floor"], gateThresholdMin: 0.95, errorBoundMax: 0.2, storesMax: 1 };
+    await changeLimits(place.parts, admin, task, limits);
+    expect(await renewProposals(place.parts, task)).toBe(1);
+    await changeLimits(place.parts, admin, task, { ...limits, gateThresholdMin: 0.5 });
+    expect(await renewProposals(place.parts, task)).toBe(0);
+    const [row] = await place.database.read((db) =>
+      db.selectFrom("gate_proposals").selectAll().where("task", "=", task).execute(),
+    );
+    expect(row).toMatchObject({ state: "applied", ended_by: "hub", why: "within the limits that person:p1 has set" });
+    await changeLimits(place.parts, admin, task, null);
+  });
+}
+
+describe("the gate's keeper on SQLite", () => {
+  keeperSuite((clock, wrap) => openReviewPlace({ clock, ...(wrap ? { wrap } : {}) }));
+});
+
+describe("the gate's keeper on PostgreSQL", () => {
+  let postgres: TestPostgres;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+  afterAll(() => postgres.close());
+  keeperSuite(async (clock, wrap) =>
+    openReviewPlace({ clock, url: await postgres.createDatabase(), ...(wrap ? { wrap } : {}) }),
+  );
+});

@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { p95Of } from "../../cloud-sync/hub/gate/answer-times.ts";
+import { gateFigures, figureAt } from "../../cloud-sync/hub/gate/gate-figures.ts";
+import { isWithinLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
+import { proposalsFor, type ProposalStore } from "../../cloud-sync/hub/gate/gate-proposals.ts";
+
+const labels = (count: number, wrongBelow = 0.7) =>
+  Array.from({ length: count }, (_, n) => {
+    const confidence = 0.5 + n / (2 * count);
+    return { confidence, isWrong: confidence < wrongBelow && n % 3 === 0, propensity: 1 };
+  });
+
+describe("figures of a gate", () => {
+  it("count what a gate threshold accepts, with exact intervals where every label was certain", () => {
+    const { curve, method, labels: count } = gateFigures(labels(200));
+    expect({ method, count }).toEqual({ method: "clopper_pearson", count: 200 });
+    expect(curve.at(-1)).toMatchObject({ coverage: 1, labels: 200 });
+    expect(figureAt(curve, 0.75)).toMatchObject({ risk: 0, errors: 0, lower: 0 });
+    expect(figureAt(curve, 2)).toBeNull();
+    for (const { risk, lower, upper } of curve) expect(lower <= risk && risk <= upper).toBe(true);
+  });
+
+  it("weigh labels that were drawn by what they stand for", () => {
+    const drawn = [
+      ...Array.from({ length: 50 }, () => ({ confidence: 0.9, isWrong: false, propensity: 0.1 })),
+      ...Array.from({ length: 500 }, () => ({ confidence: 0.6, isWrong: true, propensity: 1 })),
+    ];
+    const { curve, method } = gateFigures(drawn);
+    expect(method).toBe("inverse_propensity");
+    // Fifty drawn with a tenth stand for five hundred: half of all decisions.
+    expect(curve[0]).toMatchObject({ gateThreshold: 0.9, coverage: 0.5 });
+    expect(gateFigures([])).toMatchObject({ labels: 0, curve: [], calibrationError: null });
+  });
+});
+
+const store = (name: string, more: Partial<ProposalStore> = {}): ProposalStore => ({
+  ...{ store: name, number: { gateThreshold: 0.95, layer: "store", scope: name }, isUnderContract: true },
+  certified: { gateThreshold: 0.75, upperBound: 0.009 },
+  labels: labels(120),
+  ...more,
+});
+
+describe("proposals", () => {
+  it("say what a floor costs where a certificate would allow more", () => {
+    const found = proposalsFor("product_identification", [store("a"), store("b"), store("c", { number: null })]);
+    expect(found).toMatchObject([
+      {
+        ...{ kind: "drop_floor", stores: ["a", "b"], method: "certificate", lowest: 0.75, labels: 240 },
+        ...{ before: { gateThreshold: 0.95 }, after: { gateThreshold: 0.75, errorBound: 0.009 } },
+        edits: [
+          { layer: "store", scope: "a" },
+          { layer: "store", scope: "b" },
+        ],
+      },
+    ]);
+    expect(found[0]?.title).toBe(
+      "Lower the gate for product identification in 2 stores: 400 fewer reviews per 1,000, error bound 0.9 %",
+    );
+  });
+
+  it("are not made of few labels, of a floor that costs nothing, or where nothing is certified", () => {
+    expect(proposalsFor("t", [store("a", { labels: labels(20) })])).toEqual([]);
+    expect(proposalsFor("t", [store("a", { certified: null })])).toEqual([]);
+    expect(proposalsFor("t", [store("a", { certified: { gateThreshold: 0.95, upperBound: 0.01 } })])).toEqual([]);
+  });
+
+  it("offer the strictest contract that asks no more of people than a guessed number", () => {
+    const number = { gateThreshold: 0.95, layer: "fleet" as const, scope: "-" };
+    const guessed = ["a", "b", "c"].map((name) =>
+      store(name, { number, certified: null, isUnderContract: false, labels: labels(400) }),
+    );
+    const [found] = proposalsFor("cart", guessed);
+    expect(found).toMatchObject({ kind: "use_contract", edits: [{ layer: "fleet", scope: "-" }], labels: 1200 });
+    expect(found?.edits[0]?.contract?.max_error).toBeLessThanOrEqual(0.01);
+    expect(found?.after.reviewsPer1000).toBeLessThan(found?.before.reviewsPer1000 ?? 0);
+  });
+
+  it("are applied by the hub itself only within the limits that a person has set", () => {
+    const [proposal] = proposalsFor("cart", [store("a"), store("b")]);
+    if (!proposal) throw new Error("there is no proposal");
+    const limits = { kinds: ["drop_floor" as const], gateThresholdMin: 0.7, errorBoundMax: 0.01, storesMax: 2 };
+    expect(isWithinLimits(proposal, limits)).toBe(true);
+    expect(isWithinLimits(proposal, { ...limits, kinds: ["use_contract"] })).toBe(false);
+    expect(isWithinLimits(proposal, { ...limits, gateThresholdMin: 0.8 })).toBe(false);
+    expect(isWithinLimits(proposal, { ...limits, errorBoundMax: 0.005 })).toBe(false);
+    expect(isWithinLimits(proposal, { ...limits, storesMax: 1 })).toBe(false);
+  });
+});
+
+describe("how long people take", () => {
+  it("is the 95th percentile of the answers, with cases that have waited longer already", () => {
+    const answers = Array.from({ length: 100 }, (_, n) => n);
+    expect(p95Of(answers, [])).toBe(95);
+    expect(p95Of(answers, [1, 2, 3])).toBe(95);
+    expect(
+      p95Of(
+        answers,
+        Array.from({ length: 50 }, () => 10_000),
+      ),
+    ).toBe(10_000);
+    expect(p95Of([1, 2], [])).toBeNull();
+  });
+});
