@@ -50,6 +50,8 @@ export const pagePaths: readonly string[] = [
   "/cases",
   "/cases/:id",
   "/automation",
+  "/gates",
+  "/gates/:id",
   "/people",
   "/config",
   "/audit",

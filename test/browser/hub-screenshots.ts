@@ -3,11 +3,12 @@ import { type Browser, type BrowserContext, type Page } from "playwright-core";
 import sharp from "sharp";
 import { drawShelfCrop } from "../../edge-agent/cli/demo/drawn-crops.node.ts";
 import { callHub } from "../support/hub-agent.ts";
+import { seedGate, seedProposal } from "./gate-seed.ts";
 import { addPerson, buildHubPages, openHub, signIn, type HubRoomForTests } from "./hub-room.ts";
 import { seedStore, type SeededCase, type SeededStore } from "./hub-seed.ts";
 import { startChromium } from "./review-room.ts";
 
-/** Takes the pictures of docs/hub-page.md: `node test/browser/hub-screenshots.ts`. */
+/** Takes the pictures of docs/hub-page.md: `node test/browser/hub-screenshots.ts [name …]`; all of them unless some are named. */
 
 const desktop = { width: 1280, height: 800 };
 const task = "product_identification";
@@ -36,6 +37,8 @@ const scenes: readonly Scene[] = [
   { name: "hub-store", path: "stores/store_7", scheme: "light" },
   { name: "hub-case", path: "cases?state=final", scheme: "light", height: 1180, play: openFirst },
   { name: "hub-automation", path: "automation?days=1", scheme: "dark", height: 1000 },
+  { name: "hub-gates", path: "gates", scheme: "light" },
+  { name: "hub-gate", path: `gates/${task}`, scheme: "dark", height: 1320, play: slide },
   { name: "hub-config", path: "config?layer=fleet", scheme: "light", play: editLayer },
   { name: "hub-people", path: "people", scheme: "dark" },
   { name: "hub-audit", path: "audit", scheme: "light" },
@@ -46,6 +49,11 @@ async function openFirst(page: Page): Promise<void> {
   await page.keyboard.press("j");
   await page.keyboard.press("Enter");
   await page.getByText("What happened").waitFor();
+}
+
+async function slide(page: Page): Promise<void> {
+  await page.getByRole("slider").focus();
+  for (let press = 0; press < 12; press += 1) await page.keyboard.press("ArrowLeft");
 }
 
 async function editLayer(page: Page): Promise<void> {
@@ -130,7 +138,13 @@ const context = await browser.newContext({ viewport: desktop });
 await answerSome(await context.newPage(), room);
 const signedIn = await context.storageState();
 await context.close();
-for (const scene of scenes) await take(browser, room, scene, signedIn);
+const wanted = process.argv.slice(2);
+if (wanted.length === 0 || wanted.some((name) => name.startsWith("hub-gate"))) {
+  await seedGate(room, "store_9");
+  await seedProposal(room);
+}
+for (const scene of scenes)
+  if (wanted.length === 0 || wanted.includes(scene.name)) await take(browser, room, scene, signedIn);
 await browser.close();
 await room.close();
 removePages();

@@ -124,7 +124,7 @@ export interface ConfigKey {
   readonly description: string;
 }
 
-interface LayerName {
+export interface LayerName {
   readonly layer: Layer;
   readonly scope: string;
 }

@@ -7,6 +7,7 @@ import "../../review/page/styles/answer.css";
 import "./styles/site.css";
 import "./styles/parts.css";
 import "./styles/pages.css";
+import "./styles/gates.css";
 
 const root = document.querySelector("#app");
 if (!root) throw new Error("the page has no #app");

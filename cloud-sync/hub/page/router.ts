@@ -5,6 +5,7 @@ export const pageNames = [
   "stores",
   "cases",
   "automation",
+  "gates",
   "people",
   "config",
   "audit",
@@ -19,7 +20,7 @@ export interface Place {
   readonly query: URLSearchParams;
 }
 
-const withId = new Set<PageName>(["stores", "cases"]);
+const withId = new Set<PageName>(["stores", "cases", "gates"]);
 
 /** Reads an address of this site. */
 export function placeOf({ pathname, search }: { readonly pathname: string; readonly search: string }): Place {

@@ -22,6 +22,7 @@ const neededFor: Readonly<Record<PageName, Permission | null>> = {
   stores: "fleet.read",
   cases: "cases.read",
   automation: "fleet.read",
+  gates: "config.read",
   people: "people.read",
   config: "config.read",
   audit: "audit.read",

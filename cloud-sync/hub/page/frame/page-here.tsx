@@ -10,6 +10,7 @@ const loaders: Readonly<Record<PageName, () => Promise<ComponentType>>> = {
   cases: () => import("../pages/cases-page.tsx").then((module) => module.CasesPage),
   stores: () => import("../pages/stores-page.tsx").then((module) => module.StoresPage),
   automation: () => import("../pages/automation-page.tsx").then((module) => module.AutomationPage),
+  gates: () => import("../pages/gates-page.tsx").then((module) => module.GatesPage),
   people: () => import("../pages/people-page.tsx").then((module) => module.PeoplePage),
   config: () => import("../pages/config-page.tsx").then((module) => module.ConfigPage),
   audit: () => import("../pages/audit-page.tsx").then((module) => module.AuditPage),

@@ -18,6 +18,7 @@ export const pageTexts: Readonly<Record<PageName, PageText>> = {
   stores: { name: "Stores", key: "s", path: "M4 9.5 5.5 4h13L20 9.5M4 9.5h16M5.5 9.5V20h13V9.5M10 20v-6h4v6" },
   cases: { name: "Cases", key: "c", path: "M6 3.5h8l4 4V20H6ZM14 3.5v4h4M9 12h6M9 15.5h6" },
   automation: { name: "Automation", key: "a", path: "M4 20V4M4 20h16M7.5 15.5l4-5 3 3L19.5 7" },
+  gates: { name: "Gates", key: "e", path: "M5 20V4M19 20V4M5 8h14M5 14h5M14 14h5M12 11.5v5" },
   people: {
     name: "People",
     key: "p",

@@ -1,0 +1,92 @@
+/** What the gates' pages say and compute. Pure. */
+
+import type { GateFigurePoint, GateStateLine } from "./gates-api.web.ts";
+import type { Tone } from "./parts/parts.tsx";
+
+interface StateWords {
+  readonly text: string;
+  readonly tone: Tone;
+  readonly about: string;
+}
+
+const states: Readonly<Record<string, StateWords>> = {
+  collecting: {
+    ...{ text: "collecting", tone: "warn" },
+    about: "Nothing is proved yet: every decision goes to people, and their answers are the labels.",
+  },
+  certified: { text: "certified", tone: "good", about: "A gate threshold is proved, and the agents accept under it." },
+  lapsed: {
+    text: "lapsed",
+    tone: "bad",
+    about: "Nobody has looked for too long: people decide until fresh labels come.",
+  },
+  alarmed: {
+    ...{ text: "alarm", tone: "bad" },
+    about: "Audits went wrong too often: nothing is accepted until the new epoch proves something.",
+  },
+};
+
+export function stateWords(state: Pick<GateStateLine, "kind"> | null, hasContract: boolean): StateWords {
+  if (!hasContract) {
+    return {
+      text: "a guessed number",
+      tone: "",
+      about: "No contract: the gate threshold is a number that somebody chose.",
+    };
+  }
+  return states[state?.kind ?? "collecting"] ?? { text: state?.kind ?? "", tone: "", about: "" };
+}
+
+/** 0.0043 → "0.43 %": two figures that count. */
+export function shareText(share: number): string {
+  return `${Number((share * 100).toPrecision(share >= 0.1 ? 3 : 2))} %`;
+}
+
+export function gateText(gateThreshold: number | null): string {
+  return gateThreshold === null ? "nothing is accepted" : String(Number(gateThreshold.toFixed(4)));
+}
+
+/** What a gate threshold would mean, by the labels: for the slider, and for the sentence below it. */
+export interface WhatIf {
+  readonly point: GateFigurePoint | null;
+  readonly reviewsPer1000: number;
+  /** Wrong ones among a thousand decisions, with the upper end of the interval. */
+  readonly wrongPer1000: number;
+  readonly wrongMaxPer1000: number;
+}
+
+export function whatIf(curve: readonly GateFigurePoint[], gateThreshold: number): WhatIf {
+  const point = curve.findLast((one) => one.gateThreshold >= gateThreshold) ?? null;
+  const coverage = point?.coverage ?? 0;
+  return {
+    point,
+    reviewsPer1000: (1 - coverage) * 1000,
+    wrongPer1000: coverage * (point?.risk ?? 0) * 1000,
+    wrongMaxPer1000: coverage * (point?.upper ?? 0) * 1000,
+  };
+}
+
+/** The lowest gate threshold whose interval stays below an error; null where none does. */
+export function lowestFor(curve: readonly GateFigurePoint[], maxError: number): GateFigurePoint | null {
+  return curve.findLast((point) => point.upper <= maxError) ?? null;
+}
+
+export const methodTexts: Readonly<Record<string, string>> = {
+  clopper_pearson: "exact interval of Clopper and Pearson, 95 %",
+  inverse_propensity: "by inverse propensity, interval of 95 %",
+  fallback_auto: "exact binomial test with the fallback procedure, half of δ",
+  e_process: "evidence over time, half of δ",
+  certificate: "the certificate's own bound",
+  none: "nothing is proved",
+};
+
+export const sourceTexts: Readonly<Record<string, string>> = {
+  ...{ review: "One reviewer", store: "A person in the store", consensus: "People who agree", adjudication: "A lead" },
+  ...{ outcome: "The world (receipts, returns)", unknowable: "Nobody could tell", lost: "Lost before anybody looked" },
+  undecided: "Contradicted, and nobody settled it",
+};
+
+export const basisTexts: Readonly<Record<string, string>> = {
+  ...{ launch: "proved at the launch", evidence: "proved over time", raised: "raised by hand", alarm: "alarm" },
+  ...{ lapsed: "lapsed", collecting: "began anew" },
+};

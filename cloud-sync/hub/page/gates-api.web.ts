@@ -1,0 +1,136 @@
+import type { Layer, LayerName, PageOf } from "./api.web.ts";
+import { ask, level, search, type Answered } from "./ask.web.ts";
+
+/** The calls of the gates' pages, one function each. */
+
+export interface GateLine {
+  readonly level: Layer;
+  readonly scope: string;
+  readonly task: string;
+  readonly label: string | null;
+  readonly rung: "fine" | "coarse";
+  readonly stores: number;
+  readonly contract: { readonly maxError: number; readonly delta: number } | null;
+  readonly state: GateStateLine | null;
+}
+
+export interface GateStateLine {
+  readonly kind: string;
+  readonly model: string;
+  readonly epoch: number;
+  readonly labels: number;
+  readonly gateThreshold: number | null;
+  readonly issuedMs: number | null;
+  readonly lapseMs: number | null;
+}
+
+export interface GateFigurePoint {
+  readonly gateThreshold: number;
+  readonly coverage: number;
+  readonly risk: number;
+  readonly lower: number;
+  readonly upper: number;
+  readonly labels: number;
+  readonly errors: number;
+}
+
+export interface GateCertificate {
+  readonly id: string;
+  readonly renewal: number;
+  readonly basis: string;
+  readonly method: string;
+  readonly model: string;
+  readonly epoch: number;
+  readonly gateThreshold: number | null;
+  readonly labels: number;
+  readonly accepted: number;
+  readonly errors: number;
+  readonly coverage: number;
+  readonly upperBound: number | null;
+  readonly issuedAtMs: number;
+}
+
+export interface GateDetail extends Omit<GateLine, "stores"> {
+  readonly stores: readonly string[];
+  readonly storesTotal: number;
+  readonly figures: {
+    readonly labels: number;
+    readonly method: string;
+    readonly curve: readonly GateFigurePoint[];
+    readonly reliability: readonly {
+      readonly lower: number;
+      readonly upper: number;
+      readonly items: number;
+      readonly confidence: number;
+      readonly accuracy: number;
+    }[];
+    readonly calibrationError: number | null;
+  };
+  readonly capacity: {
+    readonly contract: GateSetting;
+    readonly capacity: GateSetting | null;
+    readonly binds: "contract" | "capacity";
+    readonly spillPer1000: number;
+    readonly reviewsPer1000: number;
+  } | null;
+  readonly answerP95Ms: number | null;
+  readonly sources: readonly { readonly source: string; readonly labels: number; readonly wrong: number }[];
+  readonly byRule: { readonly labels: number; readonly wrong: number };
+  readonly waiting: { readonly open: number; readonly pending: number; readonly ready: number };
+  readonly evidence: readonly {
+    readonly atMs: number;
+    readonly epoch: number;
+    readonly labels: number;
+    readonly errors: number;
+    readonly lnEvidence: number;
+    readonly gateThreshold: number | null;
+  }[];
+  readonly certificates: readonly GateCertificate[];
+}
+
+export interface GateProposal {
+  readonly id: string;
+  readonly title: string;
+  readonly before: GatePreview;
+  readonly after: GatePreview;
+  readonly labels: number;
+  readonly method: string;
+  readonly edits: readonly LayerName[];
+}
+
+interface GateSetting {
+  readonly gateThreshold: number | null;
+  readonly reviewsPer1000: number;
+  readonly wrongPer1000: number;
+}
+
+interface GatePreview {
+  readonly reviewsPer1000: number;
+  readonly gateThreshold: number | null;
+  readonly errorBound: number | null;
+}
+
+/** Which gate of a task; the fleet's unless a store or a region is named. */
+export interface GateOf {
+  readonly store: string | null;
+  readonly region: string | null;
+  readonly label: string | null;
+  readonly rung: string | null;
+}
+
+export const gates = {
+  list: (cursor: string | null): Promise<Answered<PageOf<GateLine>>> =>
+    ask("GET", `/v1/gates${search({ cursor, limit: 100 })}`),
+  one: (task: string, of: GateOf): Promise<Answered<GateDetail>> =>
+    ask("GET", `/v1/gates/${level(task)}${search({ ...of })}`),
+  raise: (
+    task: string,
+    of: GateOf,
+    given: { readonly gateThreshold: number | null; readonly why: string },
+  ): Promise<Answered<unknown>> => ask("POST", `/v1/gates/${level(task)}/raise${search({ ...of })}`, given),
+  proposals: (task: string | null, cursor: string | null): Promise<Answered<PageOf<GateProposal>>> =>
+    ask("GET", `/v1/gate-proposals${search({ task, state: "open", cursor })}`),
+  endProposal: (id: string, to: "apply" | "dismiss", why: string): Promise<Answered<unknown>> =>
+    ask("POST", `/v1/gate-proposals/${level(id)}/${to}`, { why }),
+  csvAddress: (task: string, store: string | null): string => `/v1/gate-labels${search({ task, store })}`,
+};

@@ -1,0 +1,232 @@
+import { type JSX } from "preact";
+import { labelText } from "../../../review/page/wording.ts";
+import { gates, type GateCertificate, type GateDetail } from "../gates-api.web.ts";
+import { basisTexts, gateText, methodTexts, shareText, sourceTexts, stateWords } from "../gate-words.ts";
+import { DataTable } from "../parts/data-table.tsx";
+import { Chart } from "../parts/chart.tsx";
+import { useLive } from "../parts/live.web.ts";
+import { useLoaded } from "../parts/loading.ts";
+import { Ago, Badge, Empty, NotYet, PageHead, Stat } from "../parts/parts.tsx";
+import { may } from "../session.ts";
+import { useSite } from "../site.ts";
+import { countText, digestShort, durationText, plural, shortTimeText } from "../words.ts";
+import { GateCurve } from "./gate-curve.tsx";
+import { ProposalList } from "./gate-proposals.tsx";
+import { RaiseButton } from "./gate-raise.tsx";
+
+const everyMs = 30_000;
+
+/** One gate: what is proved, of what, and what another promise would mean. */
+export function GatePage({ task }: { readonly task: string }): JSX.Element {
+  const { place, me } = useSite();
+  const [store, region, label] = ["store", "region", "label"].map((name) => place.query.get(name));
+  const rung = place.query.get("rung");
+  const of = { store: store ?? null, region: region ?? null, label: label ?? null, rung };
+  const loaded = useLoaded(`gate ${task} ${JSON.stringify(of)}`, () => gates.one(task, of), everyMs);
+  useLive("gates", loaded.reload);
+  const { value } = loaded;
+  const where = store ?? (region ? `Region ${region}` : "Fleet");
+  return (
+    <main id="main" class="page">
+      <PageHead
+        title={`${labelText(task)}${label ? `: ${labelText(label)}` : ""}`}
+        about={value ? `${where}, ${plural(value.storesTotal, "store")}` : undefined}
+      >
+        <a class="plain" href={gates.csvAddress(task, store ?? null)} download data-outside>
+          Labels as CSV
+        </a>
+        {value?.contract && may(me, "config.write") ? (
+          <RaiseButton {...{ gate: value, of, reload: loaded.reload }} />
+        ) : null}
+      </PageHead>
+      <NotYet loaded={loaded} />
+      {value ? <Detail gate={value} /> : null}
+      <ProposalList task={task} />
+    </main>
+  );
+}
+
+function Detail({ gate }: { readonly gate: GateDetail }): JSX.Element {
+  const { figures } = gate;
+  return (
+    <>
+      <State gate={gate} />
+      {figures.labels === 0 ? (
+        <Empty title="No label has come yet.">They come with the answers of people and with outcomes.</Empty>
+      ) : (
+        <GateCurve gate={gate} />
+      )}
+      <Capacity gate={gate} />
+      {gate.evidence.length > 0 ? <Evidence gate={gate} /> : null}
+      <Sources gate={gate} />
+      {gate.certificates.length > 0 ? <Certificates certificates={gate.certificates} /> : null}
+    </>
+  );
+}
+
+function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
+  const { state, contract, certificates } = gate;
+  const words = stateWords(state, contract !== null);
+  const [newest] = certificates;
+  return (
+    <>
+      <p>
+        <Badge tone={words.tone}>{words.text}</Badge> {words.about}
+      </p>
+      <dl class="stats">
+        <Stat
+          name="Promise"
+          value={contract ? `≤ ${shareText(contract.maxError)} wrong` : "none"}
+          about={contract ? `with ${shareText(1 - contract.delta)} certainty` : "put the task under a contract"}
+        />
+        <Stat
+          name="Gate threshold"
+          value={state ? gateText(state.gateThreshold) : "–"}
+          about={newest ? (basisTexts[newest.basis] ?? newest.basis) : undefined}
+        />
+        <Stat
+          name="Coverage"
+          value={newest && newest.gateThreshold !== null ? shareText(newest.coverage) : "0 %"}
+          about={newest ? `of ${countText(newest.labels)} labels` : undefined}
+        />
+        <Stat
+          name="Error bound"
+          value={newest?.upperBound === null || newest === undefined ? "–" : shareText(newest.upperBound)}
+          about={
+            newest && newest.upperBound !== null
+              ? `${countText(newest.errors)} of ${countText(newest.accepted)} wrong`
+              : undefined
+          }
+        />
+        <Stat
+          name="Lapses"
+          value={state?.lapseMs ? `in ${durationText(state.lapseMs - Date.now())}` : "–"}
+          about="without fresh labels"
+        />
+      </dl>
+    </>
+  );
+}
+
+/** What the promise and the people allow together, in reviews and in wrong ones. */
+function Capacity({ gate }: { readonly gate: GateDetail }): JSX.Element | null {
+  const { capacity, answerP95Ms } = gate;
+  if (capacity === null && answerP95Ms === null) return null;
+  return (
+    <section class="panel-card" aria-labelledby="capacity-title">
+      <h2 id="capacity-title">What contract and people allow</h2>
+      {capacity === null ? null : (
+        <p>
+          The contract asks for <strong>{countText(Math.round(capacity.contract.reviewsPer1000))}</strong> reviews of
+          1,000 decisions, and people can take {countText(capacity.reviewsPer1000)}:{" "}
+          {capacity.binds === "contract"
+            ? "the contract decides, and people keep up."
+            : `people are what binds. ${countText(Math.round(capacity.spillPer1000))} of 1,000, those of the least expected loss, take the declared fallback.`}{" "}
+          {capacity.capacity === null
+            ? ""
+            : `A gate that people could keep up with (${gateText(capacity.capacity.gateThreshold)}) would let ${capacity.capacity.wrongPer1000.toFixed(1)} wrong ones of 1,000 pass, against ${capacity.contract.wrongPer1000.toFixed(1)}.`}
+        </p>
+      )}
+      {answerP95Ms === null ? null : (
+        <p class="quiet">People answer within {durationText(answerP95Ms)} in 19 of 20 cases of the last hour.</p>
+      )}
+    </section>
+  );
+}
+
+function Evidence({ gate }: { readonly gate: GateDetail }): JSX.Element {
+  const { evidence, contract } = gate;
+  const needed = contract ? Math.log(8 / contract.delta) : 0;
+  const lines = [
+    { name: "Evidence (ln E)", colour: "--bar-first", values: evidence.map(({ lnEvidence }) => lnEvidence) },
+    { name: "Needed at the start", colour: "--ink-quiet", values: evidence.map(() => needed), isDashed: true },
+  ];
+  return (
+    <section class="panel-card" aria-labelledby="evidence-title">
+      <h2 id="evidence-title">Evidence over time</h2>
+      <Chart
+        label={`Evidence over time: now ${(evidence.at(-1)?.lnEvidence ?? 0).toFixed(1)}, ${needed.toFixed(1)} is needed at the start`}
+        {...{ atMs: evidence.map(({ atMs }) => atMs), lines }}
+      />
+      <details>
+        <summary>The same as a table</summary>
+        <DataTable
+          caption="Evidence over time"
+          rows={[...evidence].reverse().slice(0, 100)}
+          keyOf={({ atMs }) => String(atMs)}
+          columns={[
+            { name: "At", cell: ({ atMs }) => shortTimeText(atMs) },
+            { name: "Epoch", cell: ({ epoch }) => epoch, isNumber: true },
+            { name: "Labels", cell: ({ labels }) => countText(labels), isNumber: true },
+            { name: "Wrong", cell: ({ errors }) => countText(errors), isNumber: true },
+            { name: "ln E", cell: ({ lnEvidence }) => lnEvidence.toFixed(2), isNumber: true },
+            { name: "Gate threshold", cell: ({ gateThreshold }) => gateText(gateThreshold), isNumber: true },
+          ]}
+        />
+      </details>
+    </section>
+  );
+}
+
+function Sources({ gate }: { readonly gate: GateDetail }): JSX.Element {
+  const { sources, byRule, waiting } = gate;
+  return (
+    <section class="panel-card" aria-labelledby="sources-title">
+      <h2 id="sources-title">Labels by source</h2>
+      {sources.length === 0 ? (
+        <p class="quiet">None.</p>
+      ) : (
+        <DataTable
+          caption="Labels by source"
+          rows={sources}
+          keyOf={({ source }) => source}
+          columns={[
+            { name: "Who says so", cell: ({ source }) => sourceTexts[source] ?? source },
+            { name: "Labels", cell: ({ labels }) => countText(labels), isNumber: true },
+            { name: "Wrong", cell: ({ wrong }) => countText(wrong), isNumber: true },
+            { name: "Share wrong", cell: ({ labels, wrong }) => shareText(wrong / labels), isNumber: true },
+          ]}
+        />
+      )}
+      <p class="quiet">
+        {countText(waiting.open)} cases without an answer, {countText(waiting.pending)} where somebody is still to
+        speak, {countText(waiting.ready)} not counted yet. Decided by rules, and outside of every certificate:{" "}
+        {countText(byRule.labels)} labels, {countText(byRule.wrong)} wrong.
+      </p>
+    </section>
+  );
+}
+
+function Certificates({ certificates }: { readonly certificates: readonly GateCertificate[] }): JSX.Element {
+  return (
+    <section class="panel-card" aria-labelledby="certificates-title">
+      <h2 id="certificates-title">Certificates</h2>
+      <DataTable
+        caption="Certificates, newest first"
+        rows={certificates}
+        keyOf={({ id, renewal }) => `${id}/${renewal}`}
+        columns={[
+          { name: "Issued", cell: ({ issuedAtMs }) => <Ago atMs={issuedAtMs} /> },
+          {
+            name: "Why",
+            cell: ({ basis, renewal }) => `${basisTexts[basis] ?? basis}${renewal > 1 ? `, renewal ${renewal}` : ""}`,
+          },
+          { name: "Gate threshold", cell: ({ gateThreshold }) => gateText(gateThreshold), isNumber: true },
+          {
+            name: "Wrong",
+            cell: ({ errors, accepted }) => `${countText(errors)} of ${countText(accepted)}`,
+            isNumber: true,
+          },
+          {
+            name: "Error bound",
+            cell: ({ upperBound }) => (upperBound === null ? "–" : shareText(upperBound)),
+            isNumber: true,
+          },
+          { name: "Epoch", cell: ({ epoch }) => epoch, isNumber: true, isMinor: true },
+          { name: "Model", cell: ({ model }) => <code title={model}>{digestShort(model)}</code>, isMinor: true },
+          { name: "How", cell: ({ method }) => methodTexts[method] ?? method, isMinor: true },
+        ]}
+      />
+    </section>
+  );
+}

@@ -1,0 +1,35 @@
+import { callHub, enrolAgent } from "../support/hub-agent.ts";
+import { gateTask, judgingAgent, steepModel, until } from "../support/hub-gate.ts";
+import { type HubRoomForTests } from "./hub-room.ts";
+
+/** A fleet's contract whose certificate is issued, and a store whose floor costs reviews: what the gates' pages show. */
+export async function seedGate(room: HubRoomForTests, store: string): Promise<void> {
+  const { hub, token } = room;
+  const judge = judgingAgent(await enrolAgent(hub.url, token, store, "gate-box"));
+  const text = [
+    `thresholds: { ${gateTask}: { max_error: 0.05, delta: 0.1 } }`,
+    `tasks: { ${gateTask}: { audit_share: 0.2, review_capacity: { per_1000: 50, answer_within: 30s } } }`,
+  ].join("\n");
+  const layer = await callHub(hub.url, token, "GET", "/v1/config/layers/fleet/-");
+  const { revision } = layer.json as { revision: number };
+  await callHub(hub.url, token, "PUT", "/v1/config/layers/fleet/-", {
+    text,
+    revision,
+    why: "At most five wrong in 100",
+  });
+  const gate = async () =>
+    ((await callHub(hub.url, token, "GET", "/v1/gates")).json["items"] as { state: { kind: string } | null }[])[0];
+  await until(async () => ((await gate()) ? true : null), "the gate");
+  await judge(steepModel(260));
+  await until(async () => ((await gate())?.state?.kind === "certified" ? true : null), "the certificate");
+  const floor = { text: `thresholds:\n  ${gateTask}: 0.97 # careful\n`, revision: 0, why: "Careful at first" };
+  await callHub(hub.url, token, "PUT", `/v1/config/layers/store/${store}`, floor);
+}
+
+/** The hub looks for proposals after each change of the config: the floor is found. */
+export async function seedProposal({ hub, token }: HubRoomForTests): Promise<void> {
+  await until(async () => {
+    const { json } = await callHub(hub.url, token, "GET", "/v1/gate-proposals?state=open");
+    return (json["items"] as unknown[]).length > 0 ? true : null;
+  }, "the proposal");
+}

@@ -1,0 +1,133 @@
+import axe from "axe-core";
+import { type Browser, type BrowserContext, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { callHub } from "../support/hub-agent.ts";
+import { gateTask } from "../support/hub-gate.ts";
+import { axeFaults } from "./axe-faults.ts";
+import { seedGate, seedProposal } from "./gate-seed.ts";
+import { addPerson, buildHubPages, openHub, signIn, type HubRoomForTests } from "./hub-room.ts";
+import { hasChromium, startChromium } from "./review-room.ts";
+
+describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
+  let browser: Browser;
+  let room: HubRoomForTests;
+  const contexts: BrowserContext[] = [];
+  const faults: string[] = [];
+
+  beforeAll(async () => {
+    const removePages = await buildHubPages();
+    room = await openHub();
+    await addPerson(room, { login: "ada", name: "Ada Lovelace", roles: ["admin"] });
+    await addPerson(room, { login: "ines", name: "Inês Duarte", roles: ["auditor"] });
+    await seedGate(room, "store_1");
+    await seedProposal(room);
+    browser = await startChromium();
+    return removePages;
+  });
+  afterEach(async () => {
+    for (const context of contexts.splice(0)) await context.close();
+    expect(faults.splice(0)).toEqual([]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await room.close();
+  });
+
+  async function newPage(options: Parameters<Browser["newContext"]>[0] = {}): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    contexts.push(context);
+    context.on("weberror", (fault) => faults.push(fault.error().message));
+    context.on("console", (line) => {
+      if (/Content.Security.Policy|Trusted/i.test(line.text())) faults.push(line.text());
+    });
+    return context.newPage();
+  }
+
+  it("lead from the list to one gate, and from there to what another gate threshold would mean, by the keyboard", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", "/stores");
+    await page.keyboard.press("g");
+    await page.keyboard.press("e");
+    await page.getByRole("heading", { name: "Gates", level: 1 }).waitFor();
+    await page.getByText("at most 5 % wrong").waitFor();
+    await page.getByRole("table").getByText("certified").waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: /product identification/i, level: 1 }).waitFor();
+    await page.getByRole("img", { name: /Risk over coverage of 260 labels/ }).waitFor();
+    await page.getByRole("img", { name: /Evidence over time/ }).waitFor();
+    const slider = page.getByRole("slider");
+    await slider.focus();
+    const before = await page.getByRole("status").filter({ hasText: "Of 1,000 decisions" }).textContent();
+    for (let press = 0; press < 8; press += 1) await page.keyboard.press("ArrowLeft");
+    const after = await page.getByRole("status").filter({ hasText: "Of 1,000 decisions" }).textContent();
+    expect(after).not.toBe(before);
+    await page.getByText(/people can take 50/).waitFor();
+    await page.getByRole("row").filter({ hasText: "The world" }).getByText("260").waitFor();
+  });
+
+  it("show a change of the gate without being asked again", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", `/gates/${gateTask}`);
+    await page.getByRole("img", { name: /Risk over coverage/ }).waitFor();
+    await callHub(room.hub.url, room.token, "POST", `/v1/gates/${gateTask}/raise`, {
+      gateThreshold: 0.9876,
+      why: "test",
+    });
+    await page.getByText("0.9876").first().waitFor({ timeout: 5_000 });
+    await callHub(room.hub.url, room.token, "POST", `/v1/gates/${gateTask}/raise`, {
+      gateThreshold: "evidence",
+      why: "x",
+    });
+    await page.locator(".stats").getByText("proved at the launch").waitFor({ timeout: 5_000 });
+  });
+
+  it("have no accessibility fault that axe finds, in light and dark, and nothing scrolls sideways on a tablet", async () => {
+    const page = await newPage({ bypassCSP: true });
+    await page.addInitScript(axe.source);
+    await signIn(page, room, "ada", "/settings");
+    for (const path of ["gates", `gates/${gateTask}`]) {
+      await page.goto(`${room.hub.url}/${path}`);
+      await page.getByRole("heading", { name: "Proposals" }).waitFor();
+      expect({ path, faults: await axeFaults(page) }).toEqual({ path, faults: [] });
+      await page.emulateMedia({ colorScheme: "dark" });
+      expect({ path, dark: await axeFaults(page, ["color-contrast"]) }).toEqual({ path, dark: [] });
+      await page.emulateMedia({ colorScheme: "light" });
+      await page.setViewportSize({ width: 820, height: 1180 });
+      const overflow = await page.evaluate(() => {
+        const main = document.querySelector("main");
+        return Math.max(
+          document.documentElement.scrollWidth - innerWidth,
+          (main?.scrollWidth ?? 0) - (main?.clientWidth ?? 0),
+        );
+      });
+      expect({ path, overflow }).toEqual({ path, overflow: 0 });
+      await page.setViewportSize({ width: 1280, height: 900 });
+    }
+    await page.getByRole("button", { name: "Raise" }).press("Enter");
+    await page.getByRole("dialog").waitFor();
+    expect(await axeFaults(page)).toEqual([]);
+  });
+
+  it("whoever may only read has no button that changes anything", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ines", `/gates/${gateTask}`);
+    await page.getByRole("heading", { name: "Proposals" }).waitFor();
+    expect(await page.getByRole("button", { name: "Change the config" }).count()).toBe(0);
+    expect(await page.getByRole("button", { name: "Raise" }).count()).toBe(0);
+  });
+
+  it("one button makes a proposal a change of the config", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", `/gates/${gateTask}`);
+    await page.getByRole("heading", { name: /^Lower the gate for product identification in one store/ }).waitFor();
+    await page.getByRole("button", { name: "Change the config" }).press("Enter");
+    await page.getByLabel("Why").fill("The certificate allows it");
+    await page.keyboard.press("Enter");
+    await page.getByText("The config was changed; the agents are told.").waitFor();
+    const layer = await callHub(room.hub.url, room.token, "GET", "/v1/config/layers/store/store_1");
+    expect(layer.json).toMatchObject({ revision: 2 });
+    expect(layer.json["text"]).not.toContain("0.97");
+    await page.getByRole("heading", { name: "Proposals" }).waitFor({ state: "detached" });
+  });
+});
