@@ -1,4 +1,5 @@
 import { type SigningKey } from "../../protocol/platform/signing.node.ts";
+import { type BundleParts } from "./config/config-bundle.ts";
 import { configRoutes } from "./config/config-routes.ts";
 import { fleetRoutes } from "./fleet/fleet-routes.ts";
 import { bundleCertificates } from "./gate/bundle-certificates.ts";
@@ -23,10 +24,11 @@ export interface OperationsOptions {
 
 export function openOperations(parts: HubParts, options: OperationsOptions): readonly HubRoom[] {
   const sign = (bytes: Uint8Array): Uint8Array => options.key.sign(bytes);
+  const certificatesOf: BundleParts["certificatesOf"] = (db, store) => bundleCertificates(db, store, sign);
   const sender = createWebhookSender({ allow: options.allowedWebhookHosts });
   return [
-    { routes: configRoutes({ ...parts, sign, certificatesOf: (db, store) => bundleCertificates(db, store, sign) }) },
-    { routes: fleetRoutes(parts), start: () => watchPresence(parts) },
+    { routes: configRoutes({ ...parts, sign, certificatesOf }) },
+    { routes: fleetRoutes({ ...parts, certificatesOf }), start: () => watchPresence(parts) },
     createGateRoom(parts),
     liveRoom(parts),
     privacyRoom({ ...parts, vault: options.vault, listener: options.listener }),

@@ -6,6 +6,8 @@ import {
   fromBase64,
   type Certificate,
 } from "../../protocol/index.ts";
+import { resolveConfig } from "../../config/index.ts";
+import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { createSigningKey, signatureVerifier } from "../../protocol/platform/signing.node.ts";
 import { callHub, enrolAgent, type TestAgent } from "../support/hub-agent.ts";
 import { gateTask, judgingAgent, steepModel, until, type Judged } from "../support/hub-gate.ts";
@@ -105,6 +107,20 @@ function gateSuite(start: StartHub): void {
     expect(isSigned({ ...document, gateThreshold: 0.1 })).toBe(false);
     // The same document again is the same to the letter: an agent that asks twice has no new config.
     expect((await bundle()).certificates).toEqual([document]);
+  });
+
+  test("the store's page knows that an agent with the certificate runs what it should", async () => {
+    const read = configBundleSchema.parse((await agent.call("GET", "/v1/config")).json);
+    const certificates = read.certificates.map((one) => certificateSchema.parse(one));
+    const layers = read.layers.map((layer) => ({ ...layer, file: layer.layer }));
+    const own = { layer: "device" as const, file: "box", text: "store_id: store_1" };
+    const resolved = resolveConfig([...layers, own], nodeHasher, certificates);
+    if (!resolved.ok) throw new Error("the bundle cannot be resolved");
+    const { status, ...beat } = heartbeat();
+    const config = { revision: 1, digest: resolved.value.config.digest };
+    await agent.call("POST", "/v1/heartbeat", { ...beat, status: { ...status, config }, hubConfig: read.version });
+    const { json } = await call("GET", "/v1/stores/store_1");
+    expect(json["agents"]).toMatchObject([{ config: { drift: "same" } }]);
   });
 
   test("the gate's page has what people ask of it: curve, labels by source, evidence, certificates", async () => {

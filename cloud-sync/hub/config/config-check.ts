@@ -13,7 +13,7 @@ import {
   type Layered,
   type ResolvedConfig,
 } from "../../../config/index.ts";
-import { type Hasher } from "../../../protocol/index.ts";
+import { type Certificate, type Hasher } from "../../../protocol/index.ts";
 import { hubLayers, type HubLayer } from "./config-tables.ts";
 
 /** The layers of one store as the hub holds them; blank text says nothing. */
@@ -54,11 +54,11 @@ export class StoreConfigs {
     this.#hasher = hasher;
   }
 
-  /** What the agents of a store run where no file of the box itself says otherwise. */
-  resolve(store: string, texts: StoreTexts): ResolvedConfig {
+  /** What the agents of a store run where no file of the box itself says otherwise, with the certificates that it is sent. */
+  resolve(store: string, texts: StoreTexts, certificates: readonly Certificate[] = []): ResolvedConfig {
     const merged = hubLayers.map((layer) => this.#layer(layer, texts[layer])).reduce(mergeLayers, emptyLayered);
     const named = mergeLayers(merged, this.#layer("store", `store_id: ${JSON.stringify(store)}`));
-    const resolved = effectiveConfig(merged.entries.has("store_id") ? merged : named, this.#hasher);
+    const resolved = effectiveConfig(merged.entries.has("store_id") ? merged : named, this.#hasher, certificates);
     if (!resolved.ok) throw new Error(`the config of ${store} has no store_id`, { cause: resolved.error });
     return resolved.value;
   }

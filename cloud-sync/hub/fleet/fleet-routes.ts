@@ -8,7 +8,7 @@ import { renameAgent, revokeAgent } from "./agent-changes.ts";
 import { decisionSteps, type DecisionStep } from "./decision-stats.ts";
 import { offlineAfterMs } from "./presence.ts";
 import { listStores, type StoreLine } from "./store-list.ts";
-import { storeStory, type StoreStory } from "./store-story.ts";
+import { storeStory, type StoreStory, type StoryParts } from "./store-story.ts";
 
 const name = z.string().regex(namePattern, { error: "must be a name of letters, digits, dots, dashes" });
 const count = z.number().int().min(0);
@@ -65,11 +65,11 @@ const statsQuery = z.strictObject({
 });
 const tag = "fleet";
 
-export function fleetRoutes(parts: HubParts): readonly HubRoute[] {
+export function fleetRoutes(parts: StoryParts): readonly HubRoute[] {
   return [...storeRoutes(parts), ...agentRoutes(parts), ...statsRoutes(parts)];
 }
 
-function storeRoutes(parts: HubParts): readonly HubRoute[] {
+function storeRoutes(parts: StoryParts): readonly HubRoute[] {
   const list = (caller: PersonCaller, query: { region?: string | undefined; q?: string | undefined }, at: Page) =>
     parts.database.read((db) =>
       listStores(

@@ -3,6 +3,7 @@ import { HoldpointError } from "../../../protocol/index.ts";
 import { type HubTables } from "../database/tables.ts";
 import { StoreConfigs } from "../config/config-check.ts";
 import { readStoreTexts } from "../config/config-reading.ts";
+import { type BundleParts } from "../config/config-bundle.ts";
 import { type HubParts } from "../room.ts";
 import { agentReport, heartbeatOf, type AgentReport } from "./agent-report.ts";
 import { hourMs, type TaskDecisions } from "./decision-counts.ts";
@@ -22,15 +23,24 @@ export interface StoreStory extends Omit<StoreLine, "agents" | "coverage"> {
   readonly coverage: readonly (TaskDecisions & { readonly share: number })[];
 }
 
+/** What the fleet's pages need beside the hub's own: which certificates a store's agents are to run. */
+export type StoryParts = HubParts & Pick<BundleParts, "certificatesOf">;
+
 /** Everything that the hub knows of one store. Throws HP_NOT_FOUND. */
-export async function storeStory({ database, clock, hasher }: HubParts, store: string): Promise<StoreStory> {
+export async function storeStory(parts: StoryParts, store: string): Promise<StoreStory> {
+  const { database, clock, hasher } = parts;
   const nowMs = Math.round(clock.wallMs());
   return database.read(async (db) => {
     const page = { scope: [store], region: null, search: null, cursor: null, limit: 1 };
     const [line] = (await listStores(db, page, { nowMs, offlineAfterMs })).items;
     if (!line) throw new HoldpointError("HP_NOT_FOUND", "no such store");
     const [texts] = await readStoreTexts(db, { layer: "store", scope: store });
-    const wanted = new StoreConfigs(hasher).resolve(store, texts?.texts ?? { fleet: "", region: "", store: "" });
+    const certificates = await parts.certificatesOf(db, store);
+    const wanted = new StoreConfigs(hasher).resolve(
+      store,
+      texts?.texts ?? { fleet: "", region: "", store: "" },
+      certificates,
+    );
     const rows = await db
       .selectFrom("agents")
       .selectAll()
