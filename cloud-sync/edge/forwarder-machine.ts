@@ -32,8 +32,10 @@ export interface ForwarderState {
   readonly owed: readonly OwedPicture[];
   /** Calls that failed in a row. */
   readonly failures: number;
-  /** Body of one call: smaller where a proxy on the way takes no more. */
+  /** Body of one call: smaller where the line is too slow for more, until everything that waits is there. */
   readonly callBytesMax: number;
+  /** The largest that a proxy on the way takes. */
+  readonly proxyBytesMax: number;
   /** The hub has rows of this journal that the journal has not: it was put back from a copy. Nothing is sent then. */
   readonly isBehind: boolean;
 }
@@ -59,7 +61,13 @@ export type ForwarderEvent =
   | { readonly kind: "spoiled" }
   /** This picture can never be sent: erased, evicted, or not wanted any more. */
   | { readonly kind: "dropped" }
-  | { readonly kind: "failed"; readonly retryAfterMs: number | null; readonly isTooLarge: boolean }
+  | {
+      readonly kind: "failed";
+      readonly retryAfterMs: number | null;
+      readonly isTooLarge: boolean;
+      /** Its time was over before it was answered. */
+      readonly isSlow: boolean;
+    }
   | { readonly kind: "stop" };
 
 export type ForwarderEffect =
@@ -108,7 +116,8 @@ export interface ForwarderStep {
 
 export function startForwarder(pace: ForwarderPace = defaultForwarderPace): ForwarderState {
   const { callBytesMax } = pace;
-  return { phase: "idle", watermark: 0, marked: 0, owed: [], failures: 0, callBytesMax, isBehind: false };
+  const sizes = { callBytesMax, proxyBytesMax: callBytesMax };
+  return { phase: "idle", watermark: 0, marked: 0, owed: [], failures: 0, ...sizes, isBehind: false };
 }
 
 /** True when nothing of this journal is on its way or owed. */
@@ -139,12 +148,16 @@ function sending(state: ForwarderState, event: ForwarderEvent, inputs: Forwarder
     case "taken":
       return taken(state, event, inputs);
     case "nothing":
-      return state.owed.length > 0 ? upload(state) : { state: { ...state, phase: "drained" }, effects: [] };
+      return state.owed.length > 0 ? upload(state) : drained(state);
     case "failed":
       return failed(state, event, inputs);
     default:
       return stay(state);
   }
+}
+
+function drained(state: ForwarderState): ForwarderStep {
+  return { state: { ...state, phase: "drained", callBytesMax: state.proxyBytesMax }, effects: [] };
 }
 
 function taken(
@@ -157,12 +170,12 @@ function taken(
     return after([{ kind: "alarm" }], rest(behind, backOffMs(behind.failures, inputs.uniform, null, inputs.pace)));
   }
   // No step on: a gap that the hub asks for, or a hub that was put back from a copy. From there, and not at once.
-  if (watermark <= state.watermark) {
-    return failed({ ...state, watermark }, { kind: "failed", retryAfterMs: null, isTooLarge: false }, inputs);
-  }
+  if (watermark <= state.watermark) return failed({ ...state, watermark }, noStep, inputs);
   const known = new Set(state.owed.map(({ id }) => id));
   const owed = [...state.owed, ...wanted.filter(({ id }) => !known.has(id))];
-  const next = { ...state, watermark, owed, failures: 0 };
+  // A line that was too slow may be quicker now; halved at once, the size comes back step by step.
+  const callBytesMax = Math.min(state.proxyBytesMax, state.callBytesMax + inputs.pace.callBytesMin);
+  const next = { ...state, watermark, owed, failures: 0, callBytesMax };
   const marked = mark(next);
   const hasBacklog = lastSeq > watermark;
   if (state.failures >= inputs.pace.outageFailures && hasBacklog) {
@@ -177,9 +190,7 @@ function uploading(state: ForwarderState, event: ForwarderEvent, inputs: Forward
   switch (event.kind) {
     case "part": {
       if (event.isComplete) return settled({ ...state, failures: 0 }, others, inputs);
-      if (event.offset === picture.offset) {
-        return failed(state, { kind: "failed", retryAfterMs: null, isTooLarge: false }, inputs);
-      }
+      if (event.offset === picture.offset) return failed(state, noStep, inputs);
       return settled({ ...state, failures: 0 }, [{ ...picture, offset: event.offset }, ...others], inputs);
     }
     case "spoiled":
@@ -199,18 +210,23 @@ function settled(state: ForwarderState, owed: readonly OwedPicture[], { pace }: 
   return after(marked.effects, owed.length >= pace.owedMax ? upload(marked.state) : send(marked.state));
 }
 
+/** The hub answered, and had no more than before. */
+const noStep = Object.freeze({ kind: "failed" as const, retryAfterMs: null, isTooLarge: false, isSlow: false });
+
 function failed(
   state: ForwarderState,
-  { retryAfterMs, isTooLarge }: Extract<ForwarderEvent, { kind: "failed" }>,
+  { retryAfterMs, isTooLarge, isSlow }: Extract<ForwarderEvent, { kind: "failed" }>,
   { uniform, pace }: ForwarderInputs,
 ): ForwarderStep {
   const half = Math.floor(state.callBytesMax / 2);
   if (isTooLarge && half >= pace.callBytesMin) {
-    const smaller = { ...state, callBytesMax: half };
+    const smaller = { ...state, callBytesMax: half, proxyBytesMax: half };
     return state.phase === "uploading" ? upload(smaller) : send(smaller);
   }
   const failures = state.failures + 1;
-  return rest({ ...state, failures }, backOffMs(failures, uniform, retryAfterMs, pace));
+  // On a slow line the same size would fail for ever.
+  const callBytesMax = isSlow ? Math.max(Math.min(pace.callBytesMin, state.callBytesMax), half) : state.callBytesMax;
+  return rest({ ...state, failures, callBytesMax }, backOffMs(failures, uniform, retryAfterMs, pace));
 }
 
 /** The journal may forget rows up to the first whose picture is still owed. */

@@ -152,7 +152,7 @@ class Forwarder implements RunningForwarder {
     this.#underWay = work()
       .catch((cause: unknown): ForwarderEvent => {
         this.#options.logger.warn("forwarding_failed", { cause });
-        return { kind: "failed", retryAfterMs: null, isTooLarge: false };
+        return { kind: "failed", retryAfterMs: null, isTooLarge: false, isSlow: false };
       })
       .then((event) => this.#dispatch(event))
       .catch((cause: unknown) => this.#options.logger.error("forwarder_stopped", { cause }));
@@ -225,7 +225,8 @@ class Forwarder implements RunningForwarder {
 }
 
 function failure({ code, retryAfterMs }: HoldpointError): ForwarderEvent {
-  return { kind: "failed", retryAfterMs: retryAfterMs ?? null, isTooLarge: code === "HP_TOO_LARGE" };
+  const why = { isTooLarge: code === "HP_TOO_LARGE", isSlow: code === "HP_TIMEOUT" };
+  return { kind: "failed", retryAfterMs: retryAfterMs ?? null, ...why };
 }
 
 /** Half a minute, and what a slow line (32 KB/s) takes for that much. */

@@ -24,7 +24,7 @@ const events: Readonly<Record<ForwarderEvent["kind"], ForwarderEvent>> = {
   part: { kind: "part", offset: 5, isComplete: false },
   spoiled: { kind: "spoiled" },
   dropped: { kind: "dropped" },
-  failed: { kind: "failed", retryAfterMs: null, isTooLarge: false },
+  failed: { kind: "failed", retryAfterMs: null, isTooLarge: false, isSlow: false },
   stop: { kind: "stop" },
 };
 
@@ -105,7 +105,30 @@ describe("the forwarder's machine", () => {
     }
     expect(sizes).toEqual([1_750_000, 875_000, 437_500, 218_750, 109_375]);
   });
-  const tooLarge: ForwarderEvent = { kind: "failed", retryAfterMs: null, isTooLarge: true };
+  const tooLarge: ForwarderEvent = { kind: "failed", retryAfterMs: null, isTooLarge: true, isSlow: false };
+
+  test("on a slow line a call becomes smaller with each timeout, and larger again as calls get through", () => {
+    const slow: ForwarderEvent = { kind: "failed", retryAfterMs: null, isTooLarge: false, isSlow: true };
+    let state = sendingState();
+    const sizes: number[] = [];
+    for (let failure = 0; failure < 8; failure += 1) {
+      const step = forward(state, slow, inputs);
+      expect(step.state).toMatchObject({ phase: "resting", failures: failure + 1 });
+      sizes.push(step.state.callBytesMax);
+      state = { ...step.state, phase: "sending" };
+    }
+    expect(sizes).toEqual([1_750_000, 875_000, 437_500, 218_750, 109_375, 65_536, 65_536, 65_536]);
+    const through = forward({ ...state, failures: 1 }, { kind: "taken", watermark: 5, wanted: [], lastSeq: 9 }, inputs);
+    expect(through.effects.at(-1)).toEqual({ kind: "send", after: 5, callBytesMax: 131_072 });
+    expect(forward(through.state, { kind: "nothing" }, inputs).state.callBytesMax).toBe(3_500_000);
+  });
+
+  test("what a proxy was too small for stays so, however well the line goes", () => {
+    const { state } = forward(sendingState(), tooLarge, inputs);
+    const taken = forward(state, { kind: "taken", watermark: 5, wanted: [], lastSeq: 9 }, inputs);
+    expect(taken.state.callBytesMax).toBe(1_750_000);
+    expect(forward(taken.state, { kind: "nothing" }, inputs).state.callBytesMax).toBe(1_750_000);
+  });
 
   test("after an outage a backlog waits a random time; without one, or without a backlog, nothing does", () => {
     const after = (failures: number, lastSeq: number) =>
