@@ -92,6 +92,8 @@ const bodyBytesMax = 256 * 1024;
 /** The largest body that any route takes; each route has its own bound below it. */
 const bodyBytesMaxAny = 9 * 1024 * 1024;
 const connectionsMax = 20_000;
+/** An agent on a slow line has a little less for its largest call: half a minute and what 4 MB take at 32 KB/s. */
+const requestMsMax = 170_000;
 
 /**
  * Starts a hub and resolves when it listens. Errors: HP_LOCKED (another hub has the directory), HP_DATABASE, HP_PORT,
@@ -146,6 +148,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       ...{ routes: [...routes, ...(await openPages(options))], host: options.host, port: options.port, logger },
       bodyBytesMax: bodyBytesMaxAny,
       connectionsMax,
+      requestTimeoutMs: requestMsMax,
       onConnections: (open) => metrics.connections(open),
     });
     undo.push(() => server.close());

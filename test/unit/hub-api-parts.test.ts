@@ -2,12 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { clientAddress } from "../../cloud-sync/hub/api/client-address.ts";
 import { csvLine } from "../../cloud-sync/hub/api/csv.ts";
+import { fewAtOnce } from "../../cloud-sync/hub/api/few-at-once.ts";
 import { checkChanging, checkReading } from "../../cloud-sync/hub/api/origin-guard.ts";
 import { pageOf } from "../../cloud-sync/hub/api/pages.ts";
+import { createPlaces } from "../../cloud-sync/hub/api/places.ts";
 import { proxyList } from "../../cloud-sync/hub/api/proxies.node.ts";
 import { referencePage } from "../../cloud-sync/hub/api/reference-page.ts";
 import { openApiDocument } from "../../cloud-sync/hub/api/openapi.ts";
 import { createTokenBuckets } from "../../cloud-sync/hub/api/token-bucket.ts";
+import { HoldpointError } from "../../protocol/index.ts";
 import { testExchange } from "../support/hub-exchange.ts";
 
 const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
@@ -161,4 +164,41 @@ test("the reference page shows script in a summary as text", () => {
   expect(html).not.toContain("<script");
   expect(html).toContain("&lt;script&gt;");
   expect(html).toContain("<code>&lt;b&gt;</code>");
+});
+
+describe("work that is done a few at a time", () => {
+  test("goes in its order, never more at once than its bound, and is refused where too much waits", async () => {
+    const inTurn = fewAtOnce({ atOnceMax: 2, waitingMax: 3, tooMany: "too much", retryAfterMs: 7 });
+    const ends: (() => void)[] = [];
+    const begun: number[] = [];
+    const start = (n: number): Promise<number> =>
+      inTurn(async () => {
+        begun.push(n);
+        await new Promise<void>((resolve) => void ends.push(resolve));
+        if (n === 1) throw new Error("of its own");
+        return n;
+      });
+    const all = [0, 1, 2, 3, 4, 5].map((n) => start(n).catch((cause: unknown) => cause));
+    expect(begun).toEqual([0, 1]);
+    expect(await all[5]).toMatchObject({ code: "HP_BUSY", retryAfterMs: 7 });
+    for (let done = 0; done < 5; done += 1) {
+      ends[done]?.();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(begun.length - done - 1).toBeLessThanOrEqual(2);
+    }
+    expect(begun).toEqual([0, 1, 2, 3, 4]);
+    expect(await Promise.all(all.slice(0, 5))).toEqual([0, new Error("of its own"), 2, 3, 4]);
+  });
+});
+
+describe("places for the calls of one operation", () => {
+  test("are given until there is none, and again when one is left", () => {
+    const enter = createPlaces(2);
+    const leave = enter();
+    enter();
+    expect(() => enter()).toThrow(expect.objectContaining({ code: "HP_BUSY", retryAfterMs: 3_000 }));
+    leave();
+    enter();
+    expect(() => enter()).toThrow(HoldpointError);
+  });
 });

@@ -12,6 +12,7 @@ import {
 } from "../../../protocol/index.ts";
 import { type AgentCaller, type Caller, type PersonCaller } from "./caller.ts";
 import { type HubRoute } from "./hub-route.ts";
+import { createPlaces } from "./places.ts";
 import { checkChanging, checkReading, isFromBrowser } from "./origin-guard.ts";
 
 /**
@@ -65,18 +66,30 @@ const nothing = new Uint8Array(0);
 const keyPattern = /^[\x21-\x7e]{1,128}$/;
 
 export function gatewayRoutes(routes: readonly HubRoute[], options: GatewayOptions): readonly Route[] {
-  return routes.map((route) => ({
-    method: route.method,
-    path: route.path,
-    handle: (exchange) => answered(route, exchange, options),
-  }));
+  return routes.map((route) => {
+    const enter = route.placesMax === undefined ? null : createPlaces(route.placesMax);
+    const handle = async (exchange: Exchange): Promise<Response | Reply> => {
+      const leave = enter?.();
+      try {
+        return await handled(route, exchange, options);
+      } finally {
+        leave?.();
+      }
+    };
+    return { method: route.method, path: route.path, handle: (exchange) => answered(route, exchange, options, handle) };
+  });
 }
 
 /** A refusal is an answer like any other: it is counted, and says the same of itself to browsers and caches. */
-async function answered(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Response | Reply> {
+async function answered(
+  route: HubRoute,
+  exchange: Exchange,
+  options: GatewayOptions,
+  handle: (exchange: Exchange) => Promise<Response | Reply>,
+): Promise<Response | Reply> {
   const tell = options.observe?.(route.operation.id);
   try {
-    const answer = await handle(route, exchange, options);
+    const answer = await handle(exchange);
     tell?.(answer.status, null);
     return answer;
   } catch (cause) {
@@ -91,7 +104,7 @@ async function answered(route: HubRoute, exchange: Exchange, options: GatewayOpt
   }
 }
 
-async function handle(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Response | Reply> {
+async function handled(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Response | Reply> {
   const bytes = await bodyOf(route, exchange, options);
   const caller = await callerOf(route, exchange, bytes, options);
   const call = {

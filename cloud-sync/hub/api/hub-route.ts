@@ -24,6 +24,8 @@ export interface HubRoute {
   readonly body?: z.ZodType | "bytes";
   /** Largest body that is read, where it is another than the gateway's. HP_TOO_LARGE above it. */
   readonly bodyBytesMax?: number;
+  /** Calls that are read, wait or run at once; HP_BUSY above it, before a body is read. */
+  readonly placesMax?: number;
   /** Schema of the JSON answer, or the content type of one that the handler makes itself. */
   readonly reply: z.ZodType | { readonly contentType: string };
   /** A GET that changes nothing needs no Idempotency-Key; other methods of people and programs honour one. */
@@ -59,7 +61,7 @@ interface Typed<Q extends z.ZodType, B extends Content, C> {
 
 type Shared = Pick<
   HubRoute,
-  "method" | "path" | "operation" | "bodyBytesMax" | "idempotent" | "secret" | "refusal" | "examples"
+  "method" | "path" | "operation" | "bodyBytesMax" | "placesMax" | "idempotent" | "secret" | "refusal" | "examples"
 >;
 /** Another status than 200 is a Response of its own. */
 type Answer<R> = R extends z.ZodType ? z.input<R> | Response : Response | Reply;

@@ -9,6 +9,7 @@ import {
   type IngestRequest,
 } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
+import { fewAtOnce } from "../api/few-at-once.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
 import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
@@ -27,7 +28,19 @@ export interface IngestOptions extends HubParts {
   readonly listener: CaseListener;
 }
 
+/**
+ * Calls of one process that write at a time. A region that comes back after days would otherwise take every connection of
+ * the database (or, on SQLite, every place in its line), and nobody at a page would be answered until all of it is in.
+ */
+const writersMax = { sqlite: 2, postgres: 4 };
+/** Calls that are read or wait beside them. The bytes of all bodies together have a bound of their own. */
+const placesMax = 160;
+
 export function ingestRoutes(options: IngestOptions): readonly HubRoute[] {
+  const inTurn = fewAtOnce({
+    atOnceMax: writersMax[options.database.kind],
+    ...{ waitingMax: placesMax, retryAfterMs: 3_000, tooMany: "too many agents send at once" },
+  });
   return [
     agentRoute({
       method: "POST",
@@ -35,8 +48,9 @@ export function ingestRoutes(options: IngestOptions): readonly HubRoute[] {
       operation: { id: "ingest", summary: "Hand over rows of an agent's outbox, in order", tag: "agents" },
       body: ingestRequestSchema,
       bodyBytesMax: hubLimits.ingestBytesMax,
+      placesMax,
       reply: ingestReplySchema,
-      handle: ({ caller, body }) => ingest(options, caller, body),
+      handle: ({ caller, body }) => inTurn(() => ingest(options, caller, body)),
     }),
   ];
 }

@@ -1,5 +1,5 @@
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
-import { HoldpointError } from "../../../protocol/index.ts";
+import { fewAtOnce } from "../api/few-at-once.ts";
 import { type Passwords } from "./passwords.ts";
 
 /**
@@ -21,7 +21,8 @@ const atOnceMax = 2;
 const waitingMax = 64;
 
 export function createPasswords(cost: PasswordCost = costDefault): Passwords {
-  const slowly = fewAtOnce();
+  const tooMany = "too many passwords wait to be checked";
+  const slowly = fewAtOnce({ atOnceMax, waitingMax, tooMany, retryAfterMs: 2_000 });
   const decoy = { ...cost, salt: randomBytes(16), hash: randomBytes(hashBytes) };
   return {
     hash: (password) =>
@@ -60,26 +61,4 @@ function derive(password: string, { n, r, p, salt }: Work): Promise<Buffer> {
       error ? reject(error) : resolve(key),
     );
   });
-}
-
-function fewAtOnce(): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running >= atOnceMax) {
-      if (waiting.length >= waitingMax) {
-        throw new HoldpointError("HP_BUSY", "too many passwords wait to be checked", { retryAfterMs: 2_000 });
-      }
-      await new Promise<void>((resolve) => void waiting.push(resolve));
-    } else {
-      running += 1;
-    }
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running -= 1;
-    }
-  };
 }
