@@ -1,6 +1,6 @@
 import { type JSX } from "preact";
 import { useState } from "preact/hooks";
-import { audit, type AuditFilter, type AuditLine } from "../api.web.ts";
+import { audit, people, type AuditFilter, type AuditLine } from "../api.web.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { usePages } from "../parts/loading.ts";
 import { Modal } from "../parts/modal.tsx";
@@ -19,6 +19,7 @@ export function AuditPage(): JSX.Element {
     subject: place.query.get("subject"),
   };
   const loaded = usePages(`audit ${JSON.stringify(filter)}`, (cursor) => audit.list(filter, cursor));
+  const names = useNames();
   const [open, setOpen] = useState<AuditLine | null>(null);
   const choose = (change: Partial<AuditFilter>): void =>
     go(addressOf("audit", null, { ...filter, ...change }), "replace");
@@ -45,7 +46,12 @@ export function AuditPage(): JSX.Element {
         <Empty title="No line is like that.">Give the whole of it, for instance case.viewed or person:019a….</Empty>
       ) : null}
       {loaded.value !== null && loaded.value.length > 0 ? (
-        <DataTable caption="Audit log" columns={columnsOf(setOpen)} rows={loaded.value} keyOf={({ n }) => String(n)} />
+        <DataTable
+          caption="Audit log"
+          columns={columnsOf(setOpen, names)}
+          rows={loaded.value}
+          keyOf={({ n }) => String(n)}
+        />
       ) : null}
       <MoreButton loaded={loaded} />
       {open ? <LineShown line={open} onClose={() => setOpen(null)} onFilter={choose} /> : null}
@@ -53,7 +59,13 @@ export function AuditPage(): JSX.Element {
   );
 }
 
-function columnsOf(open: (line: AuditLine) => void): readonly Column<AuditLine>[] {
+/** Names of the people whom the first page of accounts has, by `person:<id>`; others are shown as they stand in the log. */
+function useNames(): ReadonlyMap<string, string> {
+  const known = usePages("people of the audit log", people.list);
+  return new Map((known.value ?? []).map(({ id, name }) => [`person:${id}`, name]));
+}
+
+function columnsOf(open: (line: AuditLine) => void, names: ReadonlyMap<string, string>): readonly Column<AuditLine>[] {
   return [
     {
       name: "Line",
@@ -64,7 +76,13 @@ function columnsOf(open: (line: AuditLine) => void): readonly Column<AuditLine>[
       ),
     },
     { name: "When", cell: ({ atMs }) => <span class="nowrap">{timeText(atMs)}</span> },
-    { name: "Who", cell: ({ actor }) => <span class="mono clip">{actor}</span> },
+    {
+      name: "Who",
+      cell: ({ actor }) => {
+        const name = names.get(actor);
+        return name === undefined ? <span class="mono clip">{actor}</span> : <span title={actor}>{name}</span>;
+      },
+    },
     { name: "What", cell: ({ action }) => <Badge>{action}</Badge> },
     { name: "To what", cell: ({ subject }) => <span class="mono clip">{subject}</span> },
     { name: "Detail", cell: ({ detail }) => <span class="mono clip quiet">{detailText(detail)}</span>, isMinor: true },

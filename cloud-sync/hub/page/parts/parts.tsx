@@ -68,7 +68,7 @@ export function Badge(props: { readonly tone?: Tone; readonly children: Componen
 export function Ago({ atMs, nowMs }: { readonly atMs: number | null; readonly nowMs?: number }): JSX.Element {
   if (atMs === null) return <span class="quiet">never</span>;
   return (
-    <time dateTime={new Date(atMs).toISOString()} title={timeText(atMs)}>
+    <time class="nowrap" dateTime={new Date(atMs).toISOString()} title={timeText(atMs)}>
       {agoText((nowMs ?? Date.now()) - atMs)}
     </time>
   );
