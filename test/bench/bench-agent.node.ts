@@ -19,7 +19,7 @@ import { scriptedHost } from "../support/scripted-host.ts";
 /**
  * The agent through its programmatic interface, so that a bench can look inside its process: asked by a message, it
  * tells the delays of its event loop since the last question and its memory. `--bare` is the same agent without journal and model,
- * `--review` lets people be asked.
+ * `--review` lets people in the store be asked, `--hub` and `--enrol` those at a hub.
  */
 const { values } = parseArgs({
   options: {
@@ -27,9 +27,11 @@ const { values } = parseArgs({
     config: { type: "string" },
     bare: { type: "boolean" },
     review: { type: "boolean" },
+    hub: { type: "string" },
+    enrol: { type: "string" },
   },
 });
-const { data: dataDir = "", config = "" } = values;
+const { data: dataDir = "", config = "", hub = "", enrol: token = "" } = values;
 async function startWhole(): Promise<number> {
   const agent = await startAgent({
     dataDir,
@@ -39,6 +41,7 @@ async function startWhole(): Promise<number> {
     http: null,
     review: values.review === true ? { host: "127.0.0.1", port: 0 } : null,
     models: {},
+    ...(hub === "" ? {} : { hub: { url: hub, token } }),
     logger: silentLogger,
   });
   return agent.broker?.port ?? 0;

@@ -91,11 +91,17 @@ export interface BenchAgentOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** With the review page, so that people can be asked. */
   readonly review?: boolean;
+  /** A hub to send to, and the token to enrol there with. */
+  readonly hub?: { readonly url: string; readonly token: string };
 }
 
 export async function startBenchAgent(place: AgentPlace, options: BenchAgentOptions = {}): Promise<BenchAgent> {
-  const { bare = false, review = false, environment = {} } = options;
-  const flags = [...(bare ? ["--bare"] : []), ...(review ? ["--review"] : [])];
+  const { bare = false, review = false, environment = {}, hub } = options;
+  const flags = [
+    ...(bare ? ["--bare"] : []),
+    ...(review ? ["--review"] : []),
+    ...(hub ? ["--hub", hub.url, "--enrol", hub.token] : []),
+  ];
   const args = ["--data", place.dataDir, "--config", place.configFile, ...flags];
   const child = fork(join(root, "test/bench/bench-agent.node.ts"), args, {
     cwd: place.dataDir,

@@ -21,11 +21,18 @@ export interface BenchHub {
   close(): Promise<void>;
 }
 
-/** Starts a hub on a new database of that kind, and the PostgreSQL with it where it needs one. */
-export async function startBenchHub(kind: StoreKind): Promise<BenchHub> {
+/**
+ * Starts a hub on a new database of that kind, and the PostgreSQL with it where it needs one. `prepare` is given the
+ * address of the database before the hub has it.
+ */
+export async function startBenchHub(
+  kind: StoreKind,
+  prepare: (url: string) => Promise<void> = () => Promise.resolve(),
+): Promise<BenchHub> {
   const dataDir = await mkdtemp(join(tmpdir(), "holdpoint-hub-"));
   const server = kind === "postgres" ? await startPostgres() : null;
   const database = server ? await server.createDatabase() : null;
+  await prepare(database ?? dataDir);
   const args = ["--data", dataDir, ...(database === null ? [] : ["--database", database])];
   const child = fork(join(root, "test/bench/bench-hub.node.ts"), args, { execArgv: hubFlags() });
   const ended = new Promise((resolve) => child.once("exit", resolve));
