@@ -25,6 +25,8 @@ export interface OfflineHoursOptions {
 
 const hourMs = 3_600_000;
 const reviewWithinMs = 900_000;
+/** What still waits does so while the backlog drains, however busy the machine is. */
+const waitingMs = 86_400_000;
 
 /**
  * Writes the journal through its own interface while a simulated clock runs from `hours` ago until now: pictures that no
@@ -54,14 +56,15 @@ export async function offlineHours(options: OfflineHoursOptions): Promise<readon
       const device = devices[Math.floor(random() * devices.length)] ?? "";
       const request = requestOf(options, clock);
       const decision = { ...decisionOf(request, "escalate"), task: options.task };
+      const isSettled = clock.wall + reviewWithinMs <= endMs;
+      const patience = { reviewWithinMs: isSettled ? reviewWithinMs : waitingMs };
       const [admission, accepted] = [admittedFrom(request, device), admittedFrom(requestOf(options, clock), device)];
       await Promise.all([
-        journal.admit(admission).then(() => journal.decide(recordOf(decision, { reviewWithinMs }))),
+        journal.admit(admission).then(() => journal.decide(recordOf(decision, patience))),
         journal
           .admit(admissionOf(accepted.request, { ...accepted, keepInput: false }))
           .then(() => journal.decide(recordOf({ ...decisionOf(accepted.request), task: options.task }))),
       ]);
-      const isSettled = clock.wall + reviewWithinMs <= endMs;
       const settle = (): Promise<unknown> => journal.settle({ revision: settledBy(decision) });
       made.push({ case: { id: request.id, device, isSettled }, settle, atMs: clock.wall });
     }
