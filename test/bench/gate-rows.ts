@@ -9,6 +9,7 @@ import { productTask, root } from "../support/agent-process.ts";
 import { temporaryFolder } from "../support/models-fixtures.ts";
 import { decideInputs, evidence } from "../support/policies.ts";
 import { interleaved, median, row, type BenchRow } from "./bench-row.ts";
+import { certifiedGateRows } from "./gate-certified-rows.ts";
 import { oneThread } from "./session-alone.ts";
 import { cnn, writeCnn } from "./small-cnn.ts";
 
@@ -17,6 +18,7 @@ export async function gateRows(): Promise<readonly BenchRow[]> {
   const folder = temporaryFolder();
   const rows = [
     gateAlone(),
+    ...certifiedGateRows(),
     await decideInProcess({
       ...{ name: "decide() in process, small CNN, against session.run", target: "≤ 1.15" },
       ...{ task: cnn.task, folder: writeCnn(folder.path), runs: 200 },
