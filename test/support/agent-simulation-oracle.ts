@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { type EffectiveConfig } from "../../config/index.ts";
+import { type EffectiveConfig, type TaskPolicy } from "../../config/index.ts";
 import { type Journal, type JournalCase } from "../../edge-agent/journal/journal.ts";
 import { isFinal, type Decision, type DecisionRequest, type Outcome } from "../../protocol/index.ts";
+import { replay } from "../../sdk/index.ts";
 import { digestOf } from "./agent-simulation-models.ts";
 import { type SimTime } from "./agent-simulation-time.ts";
 
@@ -304,9 +305,16 @@ export class Oracle {
       return;
     }
     const policy = config.tasks[task];
-    const target = policy?.gate.target;
-    if (target?.kind !== "number" || target.gateThreshold !== decision.gateThreshold) {
+    if (decision.gateThreshold !== gateThresholdIn(policy, decision)) {
       this.violated(`${id}: gate threshold ${decision.gateThreshold} is not of config ${config.revision}`);
+    }
+    if (policy?.gate.target.kind === "contract" && decision.verdict === "accept" && decision.certificate === null) {
+      this.violated(`${id}: accepted under a contract without a certificate`);
+    }
+    if (policy && found.trace) {
+      const inputs = { decision, context: found.request.context ?? {}, trace: found.trace, policy, again: null };
+      const { kind, differences } = replay(inputs);
+      if (kind !== "gate_only") this.violated(`${id}: replays as ${kind} ${JSON.stringify(differences)}`);
     }
     const spec = policy?.model?.kind === "registry" ? policy.model.spec : "";
     if (model !== null && model.digest !== digestOf(spec)) {
@@ -346,6 +354,15 @@ export class Oracle {
       if (!escalations.has(id)) this.violated(`${id}: escalated without a word to the hub`);
     }
   }
+}
+
+/** What the config says, by number or by the certificate that the decision names; without one nothing is accepted. */
+function gateThresholdIn(policy: TaskPolicy | undefined, { certificate, model }: Decision): number | null {
+  const { target, certificates } = policy?.gate ?? {};
+  if (target?.kind !== "contract") return target?.gateThreshold ?? null;
+  if (certificate === null) return 1;
+  const named = certificates?.find(({ id }) => id === certificate);
+  return named?.model === model?.digest ? (named?.gateThreshold ?? null) : null;
 }
 
 /** A request that this life works on. */

@@ -6,10 +6,11 @@ import { universalHasher, type Random } from "../../protocol/index.ts";
 import { SimAgent, type Mistakes } from "./agent-simulation-agent.ts";
 import { HttpDevice, MqttDevice, type NetWeather } from "./agent-simulation-devices.ts";
 import { SimDisk, type DiskWeather } from "./agent-simulation-disk.ts";
-import { type ModelWeather } from "./agent-simulation-models.ts";
+import { digestOf, type ModelWeather } from "./agent-simulation-models.ts";
 import { Oracle } from "./agent-simulation-oracle.ts";
 import { SimReviewer } from "./agent-simulation-people.ts";
 import { weatherOf, type Weather } from "./agent-simulation-weather.ts";
+import { certificate } from "./certificates.ts";
 import { settled, SimTime } from "./agent-simulation-time.ts";
 import { seededRandom } from "./virtual-time.ts";
 
@@ -301,12 +302,15 @@ class SimStore {
     const random = this.#random;
     const whole = (least: number, most: number): number => Math.round(least + random.uniform() * (most - least));
     const version = 1 + Math.floor(this.#configs / 2);
+    const gateThreshold = Number((0.6 + this.#configs / 1000).toFixed(3));
+    // Every third config is under a contract, whose certificate lapses after a few accepted decisions of one life.
+    const isContract = this.#configs % 3 === 0;
     const text = `
 store_id: store_7
 models:
   product_identification: { model: product-id@^${version}, batch_size: 4 }
   cart_verification: { model: cart@^${1 + Math.floor(random.uniform() * 3)}, batch_size: 1 }
-thresholds: { product_identification: ${(0.6 + this.#configs / 1000).toFixed(3)}, cart_verification: ${(0.85 + this.#configs / 1000).toFixed(3)} }
+thresholds: { product_identification: ${isContract ? "{ max_error: 0.01, lapse_accepts: 5 }" : gateThreshold}, cart_verification: ${(0.85 + this.#configs / 1000).toFixed(3)} }
 tasks:
   product_identification:
     decide_within: ${whole(200, 1_200)}ms
@@ -321,7 +325,13 @@ tasks:
     safe_action: { label: ask-shopper }
     escalations_per_hour: ${whole(1, 5)}
 `;
-    const resolved = resolveConfig([{ layer: "store", file: "store.yaml", text }], universalHasher);
+    const own = certificate({
+      ...{ id: `01935b2a-7c00-7abc-8def-${String(this.#configs).padStart(12, "0")}`, gateThreshold },
+      ...{ model: digestOf(`product-id@^${version}`), scope: { level: "fleet", name: "-" } },
+      ...{ issuedAtMs: 0, lapse: { acceptedMax: 1e9, afterMs: 8e15 } },
+    });
+    const layer = { layer: "store" as const, file: "store.yaml", text };
+    const resolved = resolveConfig([layer], universalHasher, [own]);
     if (!resolved.ok) throw new Error(JSON.stringify(resolved));
     const { config } = resolved.value;
     this.#oracle.allows(config);
