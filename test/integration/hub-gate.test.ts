@@ -84,6 +84,7 @@ function gateSuite(start: StartHub): void {
     await judge(steepModel(218));
     await until(async () => ((await gates())[0]?.state?.labels === 218 ? true : null), "218 labels");
     expect((await bundle()).certificates).toEqual([]);
+    expect(await gates()).toMatchObject([{ state: { kind: "collecting", labelsMissing: 1 } }]);
     const waiting = agent.call("GET", `/v1/feed?cursor=${cursor}&wait=10000`);
     const beganMs = performance.now();
     await judge([{ confidence: 0.999, isWrong: false }]);

@@ -1,4 +1,5 @@
 import { type Kysely } from "kysely";
+import { type CertificateState } from "../../../models/measure/certificate-state.ts";
 import { HoldpointError } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { pageOf } from "../api/pages.ts";
@@ -37,6 +38,8 @@ export interface GateStateLine {
   readonly epoch: number;
   /** Labels of this epoch. */
   readonly labels: number;
+  /** Labels until the launch is tried; null where it was. */
+  readonly labelsMissing: number | null;
   readonly gateThreshold: number | null;
   readonly certificate: string | null;
   readonly renewal: number;
@@ -121,7 +124,9 @@ export async function newestState(db: Db, name: GateName): Promise<GateStateLine
     .limit(1)
     .executeTakeFirst();
   if (!row) return null;
+  const { launch, rules } = JSON.parse(row.state) as CertificateState;
   return {
+    labelsMissing: launch.isDone ? null : Math.max(0, rules.launchLabels - launch.confidence.length),
     ...{ kind: row.kind, model: row.model, calibration: row.calibration, epoch: row.epoch, labels: row.labels },
     ...{ gateThreshold: row.gate_threshold, certificate: row.certificate, renewal: row.renewal },
     ...{ issuedMs: row.issued_ms || null, lapseMs: row.lapse_ms, changedMs: row.changed_ms },

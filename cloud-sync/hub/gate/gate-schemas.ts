@@ -32,7 +32,7 @@ const contract = z.object({ maxError: share, delta: share });
 
 const stateLine = z.strictObject({
   kind: text,
-  ...{ model: text, calibration: text, epoch: count, labels: count },
+  ...{ model: text, calibration: text, epoch: count, labels: count, labelsMissing: count.nullable() },
   ...{ gateThreshold: share.nullable(), certificate: text.nullable(), renewal: count },
   ...{ issuedMs: wallMs.nullable(), lapseMs: wallMs.nullable(), changedMs: wallMs },
 });

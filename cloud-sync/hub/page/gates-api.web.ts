@@ -19,6 +19,7 @@ export interface GateStateLine {
   readonly model: string;
   readonly epoch: number;
   readonly labels: number;
+  readonly labelsMissing: number | null;
   readonly gateThreshold: number | null;
   readonly issuedMs: number | null;
   readonly lapseMs: number | null;

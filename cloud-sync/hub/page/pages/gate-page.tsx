@@ -72,6 +72,7 @@ function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
     <>
       <p>
         <Badge tone={words.tone}>{words.text}</Badge> {words.about}
+        {state?.labelsMissing ? ` ${plural(state.labelsMissing, "label")} more until the launch is tried.` : ""}
       </p>
       <dl class="stats">
         <Stat

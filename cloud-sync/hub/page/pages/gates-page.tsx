@@ -42,9 +42,17 @@ const columns: readonly Column<GateLine>[] = [
     cell: ({ state }) => (state ? gateText(state.gateThreshold) : <span class="quiet">–</span>),
     isNumber: true,
   },
-  { name: "Labels", cell: ({ state }) => countText(state?.labels ?? 0), isNumber: true },
+  { name: "Labels", cell: ({ state }) => labelsText(state), isNumber: true },
   { name: "Issued", cell: ({ state }) => (state?.issuedMs ? <Ago atMs={state.issuedMs} /> : ""), isMinor: true },
 ];
+
+/** "120 of 219" until the launch. */
+function labelsText(state: GateLine["state"]): string {
+  const labels = state?.labels ?? 0;
+  return state?.labelsMissing
+    ? `${countText(labels)} of ${countText(labels + state.labelsMissing)}`
+    : countText(labels);
+}
 
 function TaskName({ task, label, rung }: Pick<GateLine, "task" | "label" | "rung">): JSX.Element {
   return (
