@@ -3,6 +3,8 @@ import { keepTask } from "../../cloud-sync/hub/gate/gate-keeper.ts";
 import { refreshContracts } from "../../cloud-sync/hub/gate/gate-contracts.ts";
 import { changeLimits, type GateLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
 import { endProposal, renewProposals } from "../../cloud-sync/hub/gate/proposal-desk.ts";
+import { missShareOf } from "../../cloud-sync/hub/gate/label-quality.ts";
+import { adjusted } from "../../models/measure/store-adjustment.ts";
 import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
 import { type HubDatabase } from "../../cloud-sync/hub/database/database.ts";
 import { fakeClock, type FakeClock } from "../../testing/index.ts";
@@ -170,6 +172,57 @@ function keeperSuite(
       [1, 0],
       [2, 1],
     ]);
+  });
+
+  test("stores that differ get calibrations of their own, fitted on what was counted before the certificate begins", async () => {
+    const { task, held, judge, keep } = await begin();
+    // Behind a guessed number: shown, fitted on, and no evidence. One store's model is worse than it says.
+    const before = { confidence: 0.8, sample: { isUncertified: false } };
+    await judge(await held(120, before));
+    await judge(await held(60, { ...before, store: "store_2" }));
+    await judge(await held(60, { ...before, store: "store_2" }), true);
+    await keep();
+    const adjusts = () =>
+      place.database.read((db) =>
+        db.selectFrom("gate_adjusts").selectAll().where("task", "=", task).orderBy("store").execute(),
+      );
+    expect(await adjusts()).toEqual([]);
+    await judge(await held(1, { confidence: 0.8 }));
+    await keep();
+    const [one, two] = await adjusts();
+    expect([one?.store, two?.store]).toEqual(["store_1", "store_2"]);
+    const shown = (row: typeof one): number =>
+      adjusted(0.8, row === undefined ? null : { slope: row.slope, offset: row.intercept });
+    expect(shown(one)).toBeGreaterThan(0.85);
+    expect(shown(two)).toBeLessThan(0.7);
+  });
+
+  test("what reviewers overlook is measured on gold cases in which the model was wrong, and assumed while there are few", async () => {
+    const { task, held } = await begin();
+    const share = () => place.database.read((db) => missShareOf({ db }, task));
+    expect(await share()).toBe(0.19);
+    const ids = await held(60);
+    await place.database.write(async ({ db }) => {
+      await db
+        .updateTable("review_cases")
+        .set({ adjudicated_label: "Banana" })
+        .where("case_id", "in", [...ids])
+        .execute();
+      for (const [n, caseId] of ids.entries()) {
+        const label = n < 3 ? "Kiwi" : "Banana";
+        await db
+          .insertInto("reviews")
+          .values({
+            ...{ review_row: `gold-${caseId}`, case_id: caseId, slot_id: null, review_id: caseId, role: "gold" },
+            ...{ source: "hub", person_id: "p", reviewer_name: "P", answer: "{}", label, took_ms: null },
+            ...{ is_gold: 1, is_right: n < 3 ? 0 : 1, is_late: 0, has_conflict: 0, at_ms: 1 },
+          })
+          .execute();
+      }
+    });
+    // Three of sixty let pass: the bound of 95 % is above 5 % and below what is assumed without a measure.
+    expect(await share()).toBeGreaterThan(0.05);
+    expect(await share()).toBeLessThan(0.19);
   });
 
   test("a certificate lapses without fresh labels", async () => {

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { deflatedError } from "../../../models/measure/label-quality.ts";
-import { type HubTransaction } from "../database/database.ts";
+import { type HubReader } from "../database/database.ts";
 
 /** What the bound on the reviewers' own errors may cost in certainty; it is told with the certificate's δ in the docs. */
 const goldLevel = 0.05;
@@ -9,7 +9,7 @@ const goldLevel = 0.05;
  * The share of a model's errors that reviewers are to be expected to repeat, so that no label shows them: measured on
  * gold cases in which the model had been wrong, and assumed from studies where there are few of those.
  */
-export async function missShareOf({ db }: Pick<HubTransaction, "db">, task: string): Promise<number> {
+export async function missShareOf({ db }: HubReader, task: string): Promise<number> {
   const row = await db
     .selectFrom("reviews")
     .innerJoin("review_cases", "review_cases.case_id", "reviews.case_id")
