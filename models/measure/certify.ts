@@ -1,6 +1,7 @@
 import { binomialLowerTail, clopperPearsonUpper, labelsAtLeast } from "./binomial.ts";
 import { labelsMissing } from "./labels-missing.ts";
-import { type CurvePoint, riskCoverageCurve } from "./risk-coverage.ts";
+import { type CurvePoint } from "./risk-coverage.ts";
+import { countAtLeast, sortedScores } from "./scores.ts";
 
 /** The contract of a gate: with probability at least 1 − delta, at most `maxError` of what it accepts is wrong. */
 export interface ErrorContract {
@@ -46,9 +47,8 @@ export function certify(
   contract: ErrorContract,
 ): Certificate {
   const { maxError, delta } = contract;
-  const curve = riskCoverageCurve(confidence, correct);
   const labels = confidence.length;
-  const grid = labelFreeGrid(curve, labels);
+  const grid = labelFreeGrid(confidence, correct);
   const best = walk(grid, labels, contract);
   const point = best?.point;
   return Object.freeze({
@@ -72,15 +72,19 @@ export function startCount(labels: number, contract: ErrorContract): number {
   return Math.min(startsMax, Math.max(1, Math.floor(labels / perStart)));
 }
 
-/** For g = 1 … 100 the point with the smallest n(t) ≥ ceil(N·g/100), each once. It depends on confidences alone. */
-export function labelFreeGrid(curve: readonly CurvePoint[], labels: number): readonly CurvePoint[] {
+/**
+ * For g = 1 … 100 the point with the smallest n(t) ≥ ceil(N·g/100), each once. Which points these are depends on the
+ * confidences alone. Only they are counted, not the whole curve: a million labels take as long as sorting them.
+ */
+export function labelFreeGrid(confidence: ArrayLike<number>, correct: ArrayLike<number>): readonly CurvePoint[] {
+  const { all, wrong } = sortedScores(confidence, correct);
   const grid: CurvePoint[] = [];
-  let at = 0;
   for (let g = 1; g <= gridPoints; g += 1) {
-    const least = Math.ceil((labels * g) / gridPoints);
-    while ((curve[at]?.accepted ?? labels) < least) at += 1;
-    const point = curve[at];
-    if (point !== undefined && point !== grid.at(-1)) grid.push(point);
+    const least = Math.ceil((all.length * g) / gridPoints);
+    const gateThreshold = all[all.length - least] ?? 0;
+    if (gateThreshold === grid.at(-1)?.gateThreshold) continue;
+    const accepted = countAtLeast(all, gateThreshold);
+    grid.push(Object.freeze({ gateThreshold, accepted, errors: countAtLeast(wrong, gateThreshold) }));
   }
   return Object.freeze(grid);
 }

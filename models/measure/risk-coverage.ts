@@ -1,4 +1,4 @@
-import { confidenceOrder, requireScores } from "./scores.ts";
+import { sortedScores } from "./scores.ts";
 
 /** What a gate at this gate threshold would have done: accept iff confidence ≥ gateThreshold. */
 export interface CurvePoint {
@@ -27,17 +27,15 @@ export interface RiskAreas {
  * @param correct shape [items], 1 if the prediction was right, else 0
  */
 export function riskCoverageCurve(confidence: ArrayLike<number>, correct: ArrayLike<number>): readonly CurvePoint[] {
-  requireScores(confidence, correct);
+  const { all, wrong } = sortedScores(confidence, correct);
   const points: CurvePoint[] = [];
-  let errors = 0;
-  const order = confidenceOrder(confidence);
-  order.forEach((item, index) => {
-    errors += correct[item] === 1 ? 0 : 1;
-    const next = order[index + 1];
-    const gateThreshold = confidence[item] ?? 0;
-    if (next !== undefined && confidence[next] === gateThreshold) return;
-    points.push(Object.freeze({ gateThreshold, accepted: index + 1, errors }));
-  });
+  let [item, error] = [all.length, wrong.length];
+  while (item > 0) {
+    const gateThreshold = all[item - 1] ?? 0;
+    while (item > 0 && all[item - 1] === gateThreshold) item -= 1;
+    while (error > 0 && (wrong[error - 1] ?? 0) >= gateThreshold) error -= 1;
+    points.push({ gateThreshold, accepted: all.length - item, errors: wrong.length - error });
+  }
   return Object.freeze(points);
 }
 

@@ -13,8 +13,29 @@ export function requireScores(confidence: ArrayLike<number>, correct: ArrayLike<
   }
 }
 
-/** The items by falling confidence; equal ones keep the order of the input. */
-export function confidenceOrder(confidence: ArrayLike<number>): readonly number[] {
-  const order = Array.from(confidence, (_, item) => item);
-  return order.sort((left, right) => (confidence[right] ?? 0) - (confidence[left] ?? 0));
+/** Scores in the order that a gate goes through them: falling, as typed arrays, because there may be millions. */
+export interface SortedScores {
+  /** Confidences of all items, rising. */
+  readonly all: Float64Array;
+  /** Confidences of the wrong ones alone, rising: what is wrong at or above a gate threshold is counted from here. */
+  readonly wrong: Float64Array;
+}
+
+/** Two arrays of numbers are sorted natively, and nothing has to carry the outcome along. */
+export function sortedScores(confidence: ArrayLike<number>, correct: ArrayLike<number>): SortedScores {
+  requireScores(confidence, correct);
+  const all = Float64Array.from(confidence);
+  const wrong = all.filter((_, item) => correct[item] === 0);
+  return { all: all.sort(), wrong: wrong.sort() };
+}
+
+/** How many of the rising values are at or above `gateThreshold`. */
+export function countAtLeast(rising: Float64Array, gateThreshold: number): number {
+  let [low, high] = [0, rising.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((rising[middle] ?? 0) >= gateThreshold) high = middle;
+    else low = middle + 1;
+  }
+  return rising.length - low;
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { type BenchRow } from "./bench-row.ts";
 import { burstRows } from "./burst-rows.ts";
+import { certifyRows } from "./certify-rows.ts";
 import { daemonRows } from "./daemon-rows.ts";
 import { gateRows } from "./gate-rows.ts";
 import { hubRows } from "./hub-rows.ts";
@@ -17,6 +18,7 @@ import { slowDiskRows } from "./slow-disk-rows.ts";
  */
 const groups: Readonly<Record<string, (long: boolean) => Promise<readonly BenchRow[]>>> = {
   gate: gateRows,
+  certify: certifyRows,
   latency: latencyRows,
   mqtt: mqttRows,
   daemon: daemonRows,

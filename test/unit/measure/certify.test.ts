@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { binomialLowerTail } from "../../../models/measure/binomial.ts";
 import { certify, labelFreeGrid, startCount } from "../../../models/measure/certify.ts";
-import { riskCoverageCurve } from "../../../models/measure/risk-coverage.ts";
 import { fallbackByHand, seeded } from "./by-hand.ts";
 
 const contract = { maxError: 0.02, delta: 0.05 };
@@ -96,7 +95,7 @@ describe("the walk", () => {
   test("looks at grid points chosen without a label", () => {
     const { confidence, correct } = population(500, 3, 60);
     const grid = (outcomes: number[]): number[] =>
-      labelFreeGrid(riskCoverageCurve(confidence, outcomes), confidence.length).map((point) => point.gateThreshold);
+      labelFreeGrid(confidence, outcomes).map((point) => point.gateThreshold);
     expect(grid(correct)).toEqual(grid(correct.map(() => 1)));
   });
 
