@@ -1,4 +1,4 @@
-import erfcinv from "@stdlib/math-base-special-erfcinv";
+import { normalUpper } from "./normal.ts";
 
 /** An estimate of a share with its interval; `labels` is how many labels it rests on. */
 export interface ShareEstimate {
@@ -109,8 +109,7 @@ export function auditedErrorShare(
 
 function estimate(share: number, error: number, labels: number, level: number): ShareEstimate {
   if (!(level > 0 && level < 1)) throw new RangeError(`a level must be inside (0, 1), got ${level}`);
-  // The quantile of the normal distribution that leaves level / 2 above it.
-  const width = Math.SQRT2 * erfcinv(level) * error;
+  const width = normalUpper(level / 2) * error;
   const within = (value: number): number => Math.min(1, Math.max(0, value));
   return Object.freeze({ share: within(share), lower: within(share - width), upper: within(share + width), labels });
 }

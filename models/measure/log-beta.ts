@@ -1,6 +1,3 @@
-import gammaln from "@stdlib/math-base-special-gammaln";
-import log1pmx from "@stdlib/math-base-special-log1pmx";
-
 /** From here on Stirling's series is exact to double precision; below it Γ itself is small enough. */
 const stirlingMin = 10;
 const lnRootTwoPi = 0.5 * Math.log(2 * Math.PI);
@@ -13,10 +10,10 @@ export function lnBeta(a: number, b: number): number {
   requirePositive(a, b);
   const [low, high] = a < b ? [a, b] : [b, a];
   const sum = a + b;
-  if (high < stirlingMin) return gammaln(low) + gammaln(high) - gammaln(sum);
+  if (high < stirlingMin) return lnGammaLow(low) + lnGammaLow(high) - lnGammaLow(sum);
   const rest = remainder(high) - remainder(sum);
   if (low < stirlingMin) {
-    return gammaln(low) + rest + low - low * Math.log(sum) + (high - 0.5) * Math.log1p(-low / sum);
+    return lnGammaLow(low) + rest + low - low * Math.log(sum) + (high - 0.5) * Math.log1p(-low / sum);
   }
   const powers = (low - 0.5) * Math.log(low / sum) + high * Math.log1p(-low / sum);
   return lnRootTwoPi - 0.5 * Math.log(high) + remainder(low) + rest + powers;
@@ -104,9 +101,29 @@ function remainder(x: number): number {
   return stirling.reduceRight((sum, coefficient) => sum * square + coefficient, 0) * inverse;
 }
 
-/** x − ln(1 + x) ≥ 0, without cancellation near 0. */
+/** ln Γ(x) for 0 < x < 10: Γ(x) = Γ(x + m) / (x(x + 1)…(x + m − 1)) with x + m where Stirling's series holds. */
+function lnGammaLow(x: number): number {
+  let product = 1;
+  let high = x;
+  while (high < stirlingMin) {
+    product *= high;
+    high += 1;
+  }
+  return (high - 0.5) * Math.log(high) - high + lnRootTwoPi + remainder(high) - Math.log(product);
+}
+
+/**
+ * x − ln(1 + x) ≥ 0, without cancellation near 0: with z = x/(2 + x), ln(1 + x) = 2(z + z³/3 + z⁵/5 + …) and x = 2z/(1 − z)
+ * (Abramowitz & Stegun 1964, 4.1.27).
+ */
 function deviation(x: number): number {
-  return Math.abs(x) < 0.4 ? -log1pmx(x) : x - Math.log1p(x);
+  if (Math.abs(x) >= 0.4) return x - Math.log1p(x);
+  const z = x / (2 + x);
+  const square = z * z;
+  let series = 0;
+  // |z| ≤ ¼, so fifteen terms are more than a double holds.
+  for (let k = 15; k >= 1; k -= 1) series = series * square + 1 / (2 * k + 1);
+  return 2 * square * (1 / (1 - z) - z * series);
 }
 
 function requirePositive(a: number, b: number): void {

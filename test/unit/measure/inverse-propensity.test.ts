@@ -1,3 +1,4 @@
+import erfcinv from "@stdlib/math-base-special-erfcinv";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -7,6 +8,7 @@ import {
   errorSpread,
   inversePropensityEstimate,
 } from "../../../models/measure/inverse-propensity.ts";
+import { normalUpper } from "../../../models/measure/normal.ts";
 import { seeded } from "./by-hand.ts";
 
 describe("the propensity of an audit", () => {
@@ -102,5 +104,16 @@ describe("an estimate by inverse propensity", () => {
     expect(() => inversePropensityEstimate(rows, 0.05)).toThrow(RangeError);
     expect(() => inversePropensityEstimate({ ...rows, propensity: [1], outcome: [] }, 0.05)).toThrow(RangeError);
     expect(() => inversePropensityEstimate({ ...rows, propensity: [1] }, 0)).toThrow(RangeError);
+  });
+});
+
+describe("the quantile of the normal distribution", () => {
+  test("is a library's to 12 digits, from the middle to 1e-300", () => {
+    expect(normalUpper(0.5)).toBe(0);
+    for (const level of [0.9, 0.4, 0.08, 0.05, 0.025, 1e-3, 1e-9, 1e-11, 1e-20, 1e-100, 1e-300]) {
+      expect(normalUpper(level) / (Math.SQRT2 * erfcinv(2 * level))).toBeCloseTo(1, 12);
+    }
+    expect(() => normalUpper(0)).toThrow(RangeError);
+    expect(() => normalUpper(1)).toThrow(RangeError);
   });
 });
