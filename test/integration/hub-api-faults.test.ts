@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Repeat } from "../../cloud-sync/hub/api/gateway.ts";
 import { createRepeats } from "../../cloud-sync/hub/api/repeats.ts";
@@ -123,6 +124,29 @@ describe("a PostgreSQL that goes away", () => {
       await hub.close();
     }
   }, 60_000);
+});
+
+test("a connection that breaks between two statements of a transaction fails that transaction and nothing else", async () => {
+  const shared = { clock: systemClock, random: systemRandom, logger: silentLogger };
+  const { database } = await openHubDatabase({ ...shared, url: await server.createDatabase() });
+  const crashes: unknown[] = [];
+  const crashed = (cause: unknown): void => void crashes.push(cause);
+  process.on("uncaughtException", crashed);
+  try {
+    const broken = database.write(async ({ db }) => {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db);
+      await database.read((other) => sql`select pg_terminate_backend(${rows[0]?.pid ?? 0})`.execute(other));
+      // Time for the end to arrive while no statement waits for it.
+      await wait(200);
+      await sql`select 1`.execute(db);
+    });
+    await expect(broken).rejects.toMatchObject({ code: "HP_DATABASE" });
+    expect(crashes).toEqual([]);
+    await database.read((db) => sql`select 1`.execute(db));
+  } finally {
+    process.off("uncaughtException", crashed);
+    await database.close();
+  }
 });
 
 const mayMount = process.platform === "linux" && process.getuid?.() === 0 && canMount();

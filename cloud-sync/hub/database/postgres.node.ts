@@ -39,6 +39,9 @@ export async function openPostgres(options: {
   const pool = new driver.Pool(settings);
   // An idle connection that breaks is not anybody's error: the next question opens another.
   pool.on("error", (cause) => options.logger.warn("hub_database_connection_lost", { cause }));
+  // The pool listens to idle connections only: one that breaks between two statements of a transaction would end the
+  // process. The transaction's next statement fails by itself.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   const db = new Kysely<HubTables>({ dialect: new PostgresDialect({ pool }) });
   const listeners = new Set<(news: HubNews) => void>();
   const hear = (news: HubNews): void => {
