@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
 import { assembled, benchFolder, startTraffic, type PeerKind, type PeerPlace } from "./peer-place.ts";
-import { freePort, listening, startPeer, type Environment } from "./peer-process.ts";
+import { listening, startPeer, type Environment } from "./peer-process.ts";
 import { missingModules, missingPrograms, python, startMariadb, startRedis } from "./peer-servers.ts";
 
 const peersFolder = join(benchFolder, "peers");

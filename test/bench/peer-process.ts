@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A program that the bench started: it ends with the bench, however that ends. */
@@ -98,18 +98,6 @@ function linesOf(child: ChildProcess, ended: Promise<Error>): () => Promise<stri
       asked.push({ resolve, reject });
       match();
     });
-}
-
-/** A port that was free a moment ago: these servers cannot choose one and say which. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
 
 /** Resolves when the port takes a connection. Rejects when its program ends, or after a minute. */

@@ -3,8 +3,9 @@ import { constants } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "../support/free-port.ts";
 import { benchFolder, type PeerPlace } from "./peer-place.ts";
-import { freePort, listening, startPeer, type PeerProcess } from "./peer-process.ts";
+import { listening, startPeer, type PeerProcess } from "./peer-process.ts";
 
 const run = promisify(execFile);
 

@@ -1,6 +1,6 @@
-import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
+import { freePort } from "../support/free-port.ts";
 import { callHub } from "../support/hub-agent.ts";
 import { openBrowser, type TestBrowser } from "../support/hub-people.ts";
 import { overBothDatabases, type StartHub } from "../support/hub-start.ts";
@@ -134,13 +134,4 @@ function signingIn(start: StartHub): void {
       provider.spoil = null;
     }
   });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no free port");
-  return address.port;
 }
