@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { errorCatalogue, HoldpointError, type ErrorCode } from "../../protocol/index.ts";
 
 /** How the command speaks: results on stdout, everything else on stderr; `--json` is one value for machines. */
@@ -12,6 +13,19 @@ export function printJson(value: unknown): void {
 
 export function printNote(line: string): void {
   process.stderr.write(`${line}\n`);
+}
+
+/** Writes the file that `option` named. Throws HP_USAGE where it cannot be written: the place was typed, so it is bad input. */
+export async function writeNamed(option: string, file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new HoldpointError("HP_USAGE", `${option} ${file} cannot be written (${code ?? "unknown"})`, {
+      hint: "Name a file in a folder that is there and that you may write to.",
+      cause,
+    });
+  }
 }
 
 /** Codes that mean bad input: exit code 2. Everything else that fails exits with 1. */

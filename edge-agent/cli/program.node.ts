@@ -5,6 +5,7 @@ import { packageVersion } from "./package-version.node.ts";
 
 /** Runs the command line and returns the exit code: 0, 1 for a failure, 2 for bad input. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", passClosedPipe);
   const program = new Command("holdpoint")
     .description("Confidence-gated decisions for stores: a model where it is sure, a person where it is not.")
     .version(packageVersion())
@@ -25,6 +26,11 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : 2;
     return reportFailure(cause, argv.includes("--json"));
   }
+}
+
+/** `holdpoint why <id> | head -3`: a reader that has enough is no fault, and no reason for an agent to end. */
+function passClosedPipe(fault: NodeJS.ErrnoException): void {
+  if (fault.code !== "EPIPE") throw fault;
 }
 
 /** Each command in the order of the help. Only the named one is loaded: `why` must not wait for a model runtime. */

@@ -4,7 +4,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
+import { calibrationDigest, parseManifest } from "../../models/index.ts";
 import { type Certificate, certificateSchema } from "../../protocol/index.ts";
+import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { temporaryFolder } from "../support/models-fixtures.ts";
 import { fallbackByHand, seeded } from "../unit/measure/by-hand.ts";
 
@@ -191,6 +193,20 @@ describe("holdpoint gate certify", () => {
     );
   });
 
+  it.each(["fine", "coarse"] as const)("takes task, model and calibration of the %s answer from the model", (rung) => {
+    const place = path.join(root.path, `${rung}.json`);
+    const zoo = fileURLToPath(new URL("../../models/zoo/product-id", import.meta.url));
+    expect(gate([...asked, "--write", place, "--model", zoo, "--rung", rung]).code).toBe(0);
+    const manifest = parseManifest(JSON.parse(readFileSync(path.join(zoo, "manifest.json"), "utf8")));
+    if (!manifest.ok) throw manifest.error;
+    const { task, digest: model, calibration = null, coarseCalibration = null } = manifest.value;
+    const own = calibrationDigest(rung === "fine" ? calibration : coarseCalibration, nodeHasher);
+    expect(JSON.parse(readFileSync(place, "utf8"))).toMatchObject([{ task, model, calibration: own, rung }]);
+    expect(gate([...asked, "--write", place, "--model", path.join(root.path, "none")]).err).toContain(
+      "HP_MODEL_NOT_FOUND",
+    );
+  });
+
   it.each([
     [[], "--write takes --task"],
     [named.slice(0, 2), "--write takes --model-digest"],
@@ -222,6 +238,16 @@ describe("holdpoint gate certify", () => {
     const report = path.join(root.path, "report.html");
     expect(gate([...asked, "--by", "store", "--html", report]).code).toBe(0);
     expect(readFileSync(report, "utf8")).toContain("Content-Security-Policy");
+  });
+
+  it.each([["--html"], ["--write"]])("exits with 2 where the file of %s cannot be written", (option) => {
+    const { code, err } = gate([...asked, ...named, option, path.join(root.path, "no-folder", "x")]);
+    expect(code).toBe(2);
+    expect(err).toMatch(new RegExp(`^HP_USAGE: ${option} .* cannot be written \\(ENOENT\\)\nhint: .*\n$`));
+  });
+
+  it("says a contract that is smaller than what two decimals show", () => {
+    expect(gate(["certify", "--scores", scores, "--max-error", "0.00001"]).out).toContain("at most 0.001 % wrong");
   });
 });
 

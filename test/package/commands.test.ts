@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -11,8 +12,8 @@ const page = join(root, "docs/commands.md");
 const head = `# Commands
 
 Exit code 0 on success, 2 on bad input, 1 where something failed (a broken chain, a replay that differs, an agent that
-could not go on). \`--json\` prints one value for machines on stdout; notes and logs go to stderr. In a checkout:
-\`npm run --silent holdpoint -- <command>\`.
+could not go on). \`--json\` prints one value for machines on stdout; notes and logs go to stderr. In a checkout, after
+\`npm run build\`: \`npm run --silent holdpoint -- <command>\`.
 
 <!-- Written from the commands' own help: UPDATE_DOCS=1 npx vitest run test/package/commands.test.ts -->
 `;
@@ -42,4 +43,13 @@ describe("docs/commands.md", () => {
     if (process.env["UPDATE_DOCS"] === "1") await writeFile(page, written);
     expect(await readFile(page, "utf8")).toBe(written);
   });
+});
+
+it("a reader that has enough, as `head` does, is no fault of a command", async () => {
+  const child = spawn(process.execPath, [entry, "config", "keys"], { stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.destroy();
+  let told = "";
+  child.stderr.on("data", (bytes: Buffer) => (told += bytes.toString()));
+  const [code] = (await once(child, "close")) as [number];
+  expect([code, told]).toEqual([0, ""]);
 });

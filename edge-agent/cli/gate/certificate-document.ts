@@ -5,6 +5,7 @@ import { type GroupCertificate } from "./group-report.ts";
 /** Options of `gate certify --write`, as they are typed. */
 export interface DocumentFlags {
   readonly by?: string;
+  readonly model?: string;
   readonly task?: string;
   readonly modelDigest?: string;
   readonly calibration?: string;
@@ -62,7 +63,7 @@ export function certificateDocuments(
 function required(option: string, value: string | undefined): string {
   if (value !== undefined) return value;
   throw new HoldpointError("HP_USAGE", `--write takes ${option}`, {
-    hint: "A certificate names the task, the model's digest and its calibration (a digest, or none).",
+    hint: "A certificate names the task, the model and its calibration: --model takes all three from the model's folder.",
   });
 }
 

@@ -1,13 +1,13 @@
-import { writeFile } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { type ErrorContract } from "../../../models/measure/certify.ts";
 import { newId } from "../../../protocol/index.ts";
 import { systemClock, systemRandom } from "../../../protocol/platform/clock.node.ts";
-import { printJson, printLine, printNote } from "../output.node.ts";
+import { printJson, printLine, printNote, writeNamed } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
 import { certificateDocuments, type DocumentFlags } from "./certificate-document.ts";
 import { byColumns, contractOf, type ScoreFlags, scoresFile } from "./contract-options.ts";
 import { certificateOf, type GroupCertificate } from "./group-report.ts";
+import { withModel } from "./document-model.node.ts";
 import { reportHtml } from "./report.node.ts";
 import { type Scores } from "./score-table.ts";
 import { readScores } from "./scores-file.node.ts";
@@ -27,6 +27,7 @@ export function gateCertifyCommand(): Command {
     .option("--by <columns>", "columns whose values make groups, each with a certificate of its own: store,task")
     .option("--html <file>", "also write a report that needs nothing but a browser")
     .option("--write <file>", "also write the certificates as documents that deciders and agents take (JSON)")
+    .option("--model <path>", "with --write: folder or manifest of the model that gave the scores; says the next three")
     .option("--task <task>", "with --write: the task")
     .option("--model-digest <digest>", "with --write: sha256:… of the model that gave the scores")
     .option("--calibration <digest>", "with --write: sha256:… of that model's own calibration, or none")
@@ -40,11 +41,11 @@ export function gateCertifyCommand(): Command {
       const contract = contractOf(flags);
       const scores = await readScores(scoresFile(flags), byColumns(flags), progressLine());
       const { whole, groups } = certifyAll(scores, contract);
-      if (flags.html !== undefined) await writeFile(flags.html, reportHtml(scores, contract));
+      if (flags.html !== undefined) await writeNamed("--html", flags.html, reportHtml(scores, contract));
       if (flags.write !== undefined) {
         const stamp = { id: () => newId(systemClock, systemRandom), issuedAtMs: systemClock.wallMs() };
-        const documents = certificateDocuments(whole, groups, contract, flags, stamp);
-        await writeFile(flags.write, `${JSON.stringify(documents, null, 2)}\n`);
+        const documents = certificateDocuments(whole, groups, contract, await withModel(flags), stamp);
+        await writeNamed("--write", flags.write, `${JSON.stringify(documents, null, 2)}\n`);
       }
       for (const note of notesOf(scores)) printNote(note);
       if (flags.json) printJson(resultOf(whole, groups, contract, scores));

@@ -1,6 +1,5 @@
-import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
-import { printJson, printLine, printNote } from "../output.node.ts";
+import { printJson, printLine, printNote, writeNamed } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
 import { byColumns, contractOf, type ScoreFlags, scoresFile, wholeOf } from "./contract-options.ts";
 import { curveOf, shownLevel } from "./group-report.ts";
@@ -29,7 +28,8 @@ export function gateCurveCommand(): Command {
       const points = wholeOf("--points", flags.points, 1, pointsMax);
       const contract = flags.html === undefined ? null : contractOf(flags);
       const scores = await readScores(scoresFile(flags), byColumns(flags), progressLine());
-      if (flags.html !== undefined && contract !== null) await writeFile(flags.html, reportHtml(scores, contract));
+      if (flags.html !== undefined && contract !== null)
+        await writeNamed("--html", flags.html, reportHtml(scores, contract));
       for (const note of notesOf(scores)) printNote(note);
       const whole = curveOf(scores.whole, points);
       const groups = scores.groups.map((group) => curveOf(group, points));

@@ -4,8 +4,10 @@ import { type Scores } from "./score-table.ts";
 
 /** How results of `holdpoint gate` read for people. */
 
+/** With `digits` decimals, and with as many more as it takes for a small share not to read as none. */
 export function percent(share: number, digits = 1): string {
-  return `${(100 * share).toFixed(digits)} %`;
+  const text = (100 * share).toFixed(digits);
+  return `${share > 0 && Number(text) === 0 ? (100 * share).toPrecision(1) : text} %`;
 }
 
 export function whole(count: number): string {
@@ -46,7 +48,7 @@ function certificateLine(certificate: GroupCertificate): string {
   const { group, threshold, n, accepted, errors, coverage, upperBound, labelsNeeded } = certificate;
   const name = groupName(group);
   if (threshold === null) {
-    return `${name}: nothing can be certified from ${whole(n)} labels; about ${whole(labelsNeeded)} more are needed`;
+    return `${name}: nothing can be certified from ${whole(n)} ${n === 1 ? "label" : "labels"}; about ${whole(labelsNeeded)} more are needed`;
   }
   return `${name}: gate threshold ${threshold} accepts ${whole(accepted)} of ${whole(n)} (${percent(coverage)}), ${whole(errors)} wrong; error at most ${percent(upperBound ?? 1, 2)}`;
 }

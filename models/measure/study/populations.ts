@@ -41,7 +41,7 @@ const shapes: readonly Shape[] = [
 
 const items = 20_000;
 
-/** The four shapes of the study. The outcomes are drawn once by `seed`; from then on the population is fixed. */
+/** The five shapes of the study. The outcomes are drawn once by `seed`; from then on the population is fixed. */
 export function studyPopulations(seed: number): readonly Population[] {
   const draw = seededDraw(seed);
   return shapes.map(({ name, labels, risk }) => {

@@ -14,9 +14,8 @@ import { findAll, served } from "./found.node.ts";
 import { evaluate, type Evaluation, type Share } from "./evaluate.ts";
 import { readPictures } from "./field.node.ts";
 import { MeasuredModel, softmax } from "./measured-model.node.ts";
-import { alikeShares, nearDuplicateGroups, type Part, splitGroups } from "./near-duplicates.ts";
+import { alikeShares, cardSplitSeed, nearDuplicateGroups, type Part, splitGroups } from "./near-duplicates.ts";
 
-const splitSeed = 1;
 const goldenSeed = 1;
 
 async function main(): Promise<void> {
@@ -34,7 +33,7 @@ async function main(): Promise<void> {
   const pixels = model.pixels(pictures.map((one) => one.picture));
   const found = await findAll(model, pictures, pixels);
   const groups = nearDuplicateGroups(found.thumbnails, found.truths);
-  const parts = splitGroups(groups, splitSeed);
+  const parts = splitGroups(groups, cardSplitSeed);
   const fine = evaluate(withParts(answersOf(found, groups, null), parts));
   const coarse = evaluate(withParts(answersOf(found, groups, coarseOf(draft)), parts));
   const facts: CardFacts = {
