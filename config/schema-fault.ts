@@ -1,4 +1,4 @@
-import { type z } from "zod";
+import { z } from "zod";
 import { mendHint } from "./fault.ts";
 import { keyText } from "./key-path.ts";
 import { editDistance, nearest } from "./nearest.ts";
@@ -64,20 +64,35 @@ function faultsOf(issue: Issue, reading: Reading): readonly SchemaFault[] {
   }
 }
 
+/** A set of keys that may stand at a place, and which of those that were given it does not know. */
+interface Shape {
+  readonly schema: Schema | null;
+  readonly known: readonly string[];
+  readonly unknown: readonly string[];
+  readonly cost: number;
+}
+
 function unknownKeys(names: readonly string[], below: Path, path: Path, reading: Reading): readonly SchemaFault[] {
   const given = Object.keys(valueAt(reading.data, path) ?? {}).slice(0, issuesMax);
   const shapes = schemasAt(reading.member, below)
     .flatMap(alternatives)
-    .map((schema) => keysAt(schema, []))
-    .filter((known) => known.length > 0)
-    .map((known) => ({ known, unknown: given.filter((name) => !known.includes(name)) }))
+    .map((schema) => ({ schema, known: keysAt(schema, []) }))
+    .filter(({ known }) => known.length > 0)
+    .map((shape) => ({ ...shape, unknown: given.filter((name) => !shape.known.includes(name)) }))
     .map((shape) => ({ ...shape, cost: keysCost(shape.unknown, shape.known) }));
   // The schema speaks for the first member of a union that could go on; the likeliest one says more.
-  const best = shapes.reduce((least, shape) => (shape.cost < least.cost ? shape : least), {
+  const best = shapes.reduce<Shape>((least, shape) => (shape.cost < least.cost ? shape : least), {
+    schema: null,
     known: keysAt(reading.member, below),
     unknown: names,
     cost: Infinity,
   });
+  // All keys are known to that member: what is wrong is a value, and only the member itself can say so.
+  if (best.schema !== null && best.unknown.length === 0) {
+    const { error } = z.safeParse(best.schema, valueAt(reading.data, path));
+    const member = { ...reading, member: best.schema, base: path };
+    if (error !== undefined) return error.issues.slice(0, issuesMax).flatMap((inner) => faultsOf(inner, member));
+  }
   const unknown = (best.unknown.length > 0 ? best.unknown : names).slice(0, issuesMax);
   return unknown.map((name) => unknownKey(name, path, best.known, reading));
 }

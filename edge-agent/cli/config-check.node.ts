@@ -6,6 +6,7 @@ import {
   keyRows,
   keyTableMarkdown,
   resolveConfig,
+  type EffectiveConfig,
   type LayerName,
   type Origin,
   type Resolved,
@@ -91,7 +92,15 @@ function print({ file, resolved }: Check): void {
   const width = Math.min(72, Math.max(...rows.map(({ text }) => text.length)));
   printLine(`# ${file}: in order, ${config.digest}`);
   for (const { text, from } of rows) printLine(`${text.padEnd(width)}  # ${originText(from)}`);
+  for (const line of contractLines(config)) printLine(line);
   for (const { message, hint } of warnings) printLine(`warning: ${message}\n  hint: ${hint}`);
+}
+
+/** What a contract means for a store today: no config says whether a certificate is there. */
+function contractLines({ tasks }: EffectiveConfig): readonly string[] {
+  return Object.values(tasks)
+    .filter(({ gate }) => gate.target.kind === "contract")
+    .map(({ task }) => `# ${task}: under a contract, so nothing is accepted until a certificate counts (gate certify)`);
 }
 
 function originText(origin: Origin | undefined): string {

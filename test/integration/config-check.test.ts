@@ -59,6 +59,7 @@ test("a good config is shown with where every value came from, and its warnings"
   expect(line("tasks.shelf.decide_within")).toMatch(/2s +# default$/);
   expect(stdout).toMatch(/warning: .*shelf\.pkl is a Python pickle, not ONNX/);
   expect(stdout).toMatch(/hint: .*skl2onnx/);
+  expect(stdout).toMatch(/^# shelf: under a contract, so nothing is accepted until a certificate counts/m);
 });
 
 test("a bad config ends with 2 and tells file, line, message and hint of every fault", async () => {

@@ -253,6 +253,8 @@ test.each([
   ["thresholds: { a: .nan }", "thresholds.a", "not NaN", ""],
   ["thresholds: { a: .inf }", "thresholds.a", "not Infinity", ""],
   ["thresholds: { a: '0.9' }", "thresholds.a", "number from 0 to 1", ""],
+  ["thresholds: { a: { max_error: x, delta: 0.05 } }", "thresholds.a.max_error", "must be a share", ""],
+  ["thresholds: { a: { max_error: .nan, lapse_after: 3d } }", "thresholds.a.max_error", "not NaN", ""],
   ["thresholds: { a: { max_error: 0 } }", "thresholds.a.max_error", "at least", ""],
   ["thresholds: { a: { default: 0.9, classes: { milk: 2 } } }", "thresholds.a.classes.milk", "at most 1", ""],
   ["thresholds: { a: { max_error: 0.1, classes: { milk: 1 } } }", "thresholds.a.classes", "does not go together", ""],
