@@ -58,7 +58,7 @@ async function slide(page: Page): Promise<void> {
 
 async function editLayer(page: Page): Promise<void> {
   await page.getByRole("textbox", { name: "Text" }).fill(layer.replace("15m", "10m"));
-  await page.getByText("tasks.product_identification.review_within").waitFor();
+  await page.getByText("tasks.product_identification.review_within").first().waitFor();
 }
 
 /** Look-alikes that people have told apart before, and one that nobody has looked at. */
