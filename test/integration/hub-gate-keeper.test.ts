@@ -6,6 +6,7 @@ import { endProposal, renewProposals } from "../../cloud-sync/hub/gate/proposal-
 import { missShareOf } from "../../cloud-sync/hub/gate/label-quality.ts";
 import { adjusted } from "../../models/measure/store-adjustment.ts";
 import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
+import { addDecisions } from "../../cloud-sync/hub/fleet/decision-counts.ts";
 import { type HubDatabase } from "../../cloud-sync/hub/database/database.ts";
 import { fakeClock, type FakeClock } from "../../testing/index.ts";
 import { openReviewPlace, seedCases, seedStore, type ReviewPlace, type SeedTraits } from "../support/hub-review.ts";
@@ -233,6 +234,82 @@ function keeperSuite(
     clock.advance(15 * 86_400_000);
     await keep();
     expect(await state()).toMatchObject({ kind: "lapsed", gate_threshold: null, lapse_ms: null });
+  });
+
+  /** What the heartbeats of one store told, as `addDecisions` keeps it. */
+  const told = (task: string, accepted: number, { store = "store_1", byRule = 0 } = {}) =>
+    place.database.write((trx) =>
+      addDecisions(trx, store, [{ task, accepted, byRule, escalated: 0, abstained: 0 }], Math.round(clock.wallMs())),
+    );
+
+  test("a certificate is renewed after a quarter of the accepted decisions that it may see, and lapses after all", async () => {
+    const { task, held, judge, keep, state } = await begin(
+      (name) => `thresholds: { ${name}: { max_error: 0.1, delta: 0.2, lapse_accepts: 1000 } }`,
+    );
+    const look = async (): Promise<void> => {
+      clock.advance(30_000);
+      await keep();
+    };
+    await told(task, 5_000);
+    await judge(await held(90, { confidence: 0.95 }));
+    await keep();
+    // What was accepted before the certificate was there does not age it.
+    expect(await state()).toMatchObject({ kind: "certified", renewal: 1 });
+    await told(task, 240);
+    await told(task, 400, { byRule: 395 });
+    await judge(await held(1, { confidence: 0.95 }));
+    await look();
+    await look();
+    expect(await state()).toMatchObject({ kind: "certified", renewal: 1 });
+    await told(task, 10);
+    await look();
+    expect(await state()).toMatchObject({ kind: "certified", renewal: 2 });
+    // Asked again and again, and by several at once: nothing is counted twice.
+    await told(task, 700);
+    for (let time = 0; time < 4; time += 1) await look();
+    await Promise.all([keep(), keep()]);
+    expect(await state()).toMatchObject({ kind: "certified" });
+    // A group is held to its busiest store.
+    await told(task, 40);
+    await told(task, 40, { store: "store_2" });
+    await look();
+    expect(await state()).toMatchObject({ kind: "certified" });
+    await told(task, 300);
+    await look();
+    expect(await state()).toMatchObject({ kind: "lapsed", gate_threshold: null });
+    expect(await state("cap")).toMatchObject({ kind: "certified" });
+  });
+
+  test("what a keeper took that was killed is taken again, and what it kept is not", async () => {
+    const { task, held, judge, keep } = await begin();
+    const accepted = async (): Promise<number> => {
+      const row = await place.database.read((db) =>
+        db
+          .selectFrom("gate_states")
+          .select("state")
+          .where("task", "=", task)
+          .where("level", "=", "fleet")
+          .executeTakeFirstOrThrow(),
+      );
+      return (JSON.parse(row.state) as { acceptedSincePublished: number }).acceptedSincePublished;
+    };
+    await judge(await held(90, { confidence: 0.95 }));
+    await keep();
+    clock.advance(30_000);
+    await told(task, 120);
+    fails = true;
+    await expect(keep()).rejects.toThrow("killed");
+    fails = false;
+    expect(await accepted()).toBe(0);
+    await keep();
+    expect(await accepted()).toBe(120);
+    // Over the turn of an hour as well.
+    clock.advance(3_600_000);
+    await told(task, 7);
+    await keep();
+    clock.advance(3_600_000);
+    await keep();
+    expect(await accepted()).toBe(127);
   });
 
   test("a floor that costs reviews is proposed, applied by a person with one call, and not proposed again", async () => {

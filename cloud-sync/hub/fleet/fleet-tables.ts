@@ -37,6 +37,8 @@ export interface FleetTables {
     readonly escalated: number;
     /** Ended by a fallback at once. */
     readonly abstained: number;
+    /** Those of `accepted` that a rule decided. */
+    readonly by_rule: number;
   };
   /** What the stores' tasks ask and may answer, as the agents report it. */
   readonly store_tasks: {

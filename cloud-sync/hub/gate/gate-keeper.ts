@@ -1,6 +1,7 @@
 import { type HubTransaction } from "../database/database.ts";
 import { insertRows } from "../database/insert-rows.ts";
 import { type HubParts } from "../room.ts";
+import { takeAccepted } from "./accepted-counts.ts";
 import { answerP95 } from "./answer-times.ts";
 import { dueLabels, evidenceAmong, labelsAtOnce, type LabelRow } from "./due-labels.ts";
 import { contractsOfTask, targetsOf, type TaskContracts } from "./gate-targets.ts";
@@ -26,17 +27,19 @@ export async function keepTask(parts: HubParts, task: string): Promise<number> {
     const labels = await dueLabels(parts, trx, task, nowMs);
     const book = new StateBook(parts, trx, { task, nowMs, contracts });
     await book.open(labels);
-    book.passTime();
+    // Labels may come many times a second; what was accepted is asked for as often as agents report.
+    const isLook = held.look_ms <= nowMs;
+    const isUnderContract = contracts.byStore.size > 0;
+    book.passTime(isLook && isUnderContract ? await takeAccepted(trx, task, nowMs) : new Map());
     // What an epoch begins with is fitted when it is saved: labels of the new one wait for the next transaction.
     const counted = await countLabels(parts, trx, book, contracts, book.hasNewEpoch ? [] : labels, held.last_n, nowMs);
     const { lastN } = counted;
     await book.save(lastN);
-    const isUnderContract = contracts.byStore.size > 0;
     await trx.db
       .updateTable("gate_tasks")
       .set({
         last_n: lastN,
-        look_ms: nowMs + (isUnderContract ? lookEveryMs : restMs),
+        ...(isLook ? { look_ms: nowMs + (isUnderContract ? lookEveryMs : restMs) } : {}),
         answer_p95_ms: isUnderContract ? await answerP95(trx.db, task, nowMs) : null,
         ...(book.hasPublished ? { proposed_ms: 0 } : {}),
       })
@@ -51,7 +54,7 @@ async function lockTask(
   { database }: HubParts,
   { db }: HubTransaction,
   task: string,
-): Promise<{ readonly last_n: number } | null> {
+): Promise<{ readonly last_n: number; readonly look_ms: number } | null> {
   await db
     .insertInto("gate_tasks")
     .values({ task, last_n: 0, look_ms: 0, answer_p95_ms: null, proposed_ms: 0 })
@@ -59,7 +62,7 @@ async function lockTask(
     .execute();
   const row = await db
     .selectFrom("gate_tasks")
-    .select("last_n")
+    .select(["last_n", "look_ms"])
     .where("task", "=", task)
     .$if(database.kind === "postgres", (query) => query.forUpdate().skipLocked())
     .executeTakeFirst();

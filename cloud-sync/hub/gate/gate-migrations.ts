@@ -5,6 +5,7 @@ export const gateMigrations: Readonly<Record<string, Migration>> = {
   "80-gate-labels": { up: createLabels },
   "81-gate-states": { up: createStates },
   "82-gate-proposals": { up: createProposals },
+  "83-gate-accepts": { up: createAccepts },
 };
 
 /** Columns of a key and their types, in the order of the primary key. */
@@ -178,5 +179,20 @@ async function createProposals(db: Kysely<unknown>): Promise<void> {
     .addColumn("body", "text", (column) => column.notNull())
     .addColumn("changed_ms", "bigint", (column) => column.notNull())
     .addColumn("changed_by", "text", (column) => column.notNull())
+    .execute();
+}
+
+async function createAccepts(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable("decision_hours")
+    .addColumn("by_rule", "bigint", (column) => column.notNull().defaultTo(0))
+    .execute();
+  await db.schema
+    .createTable("gate_accepts")
+    .addColumn("task", "text", (column) => column.notNull())
+    .addColumn("store", "text", (column) => column.notNull())
+    .addColumn("hour_ms", "bigint", (column) => column.notNull())
+    .addColumn("accepted", "bigint", (column) => column.notNull())
+    .addPrimaryKeyConstraint("gate_accepts_key", ["task", "store", "hour_ms"])
     .execute();
 }

@@ -77,6 +77,13 @@ export interface GateTables {
     /** Until when another process makes proposals: they are made once. */
     readonly proposed_ms: number;
   };
+  /** How many of an hour's accepted decisions the keeper has told the certificates of; the last hours only. */
+  readonly gate_accepts: {
+    readonly task: string;
+    readonly store: string;
+    readonly hour_ms: number;
+    readonly accepted: number;
+  };
   /** Every label in the order in which it was counted: certificates can be computed again from it. */
   readonly gate_log: {
     readonly task: string;

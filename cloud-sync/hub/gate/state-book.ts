@@ -116,21 +116,46 @@ export class StateBook {
     entry.row = { ...entry.row, changed_ms: Math.max(entry.row.changed_ms, label.came_ms) };
   }
 
-  /** Contracts that are others now, and what lapses or is to be renewed. */
-  passTime(): void {
+  /**
+   * Contracts that are others now, and what lapses or is to be renewed. `accepted`: decisions of each store that the model
+   * has accepted since the last time.
+   */
+  passTime(accepted: ReadonlyMap<string, number>): void {
     const wanted = new Map<string, Target>();
+    const busiest = new Map<string, number>();
     for (const held of [...this.#options.contracts.byStore.values()].flat()) {
       for (const { row } of this.#entries.values()) {
-        for (const target of keysFor(held, row)) wanted.set(keyText(target), target);
+        for (const target of keysFor(held, row)) {
+          const key = keyText(target);
+          wanted.set(key, target);
+          busiest.set(key, Math.max(busiest.get(key) ?? 0, accepted.get(held.store) ?? 0));
+        }
       }
     }
+    const running = this.#running();
     for (const [key, entry] of this.#entries) {
       const target = wanted.get(key);
       if (!target) continue;
       this.#holdTo(entry, target);
-      // How many decisions were accepted each agent counts for itself: it hears of a renewal, and the hub of a share.
-      this.#step(entry, { type: "tick", atMs: this.#options.nowMs, accepted: 0 });
+      // Each agent counts for itself, so the busiest store is what a group's certificate is held to. The sum of the busiest
+      // of each look is never below what one store has accepted.
+      const more = running.has(key) ? (busiest.get(key) ?? 0) : 0;
+      this.#step(entry, { type: "tick", atMs: this.#options.nowMs, accepted: more });
     }
+  }
+
+  /**
+   * Keys of the certificates that agents decide under now: of each gate that of the model whose labels came last. What an
+   * older model accepts meanwhile its own agents count. A cap does not age.
+   */
+  #running(): ReadonlySet<string> {
+    const newest = new Map<string, readonly [key: string, changedMs: number]>();
+    for (const [key, { row }] of this.#entries) {
+      if (row.purpose !== "certificate") continue;
+      const gate = JSON.stringify([row.level, row.scope, row.label, row.rung]);
+      if ((newest.get(gate)?.[1] ?? -1) < row.changed_ms) newest.set(gate, [key, row.changed_ms]);
+    }
+    return new Set([...newest.values()].map(([key]) => key));
   }
 
   /** `found` certificates are of that gate, and `raised` of them allow less now. */
