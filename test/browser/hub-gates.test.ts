@@ -82,6 +82,25 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     await page.locator(".stats").getByText("proved at the launch").waitFor({ timeout: 5_000 });
   });
 
+  it("raise a gate threshold and take the raise back", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", `/gates/${gateTask}`);
+    await page.getByRole("button", { name: "Raise", exact: true }).press("Enter");
+    await page.getByLabel("To").fill("0.9765");
+    await page.getByLabel("Why").fill("Christmas");
+    await page.keyboard.press("Enter");
+    await page.getByText("Raised; the agents are told.").waitFor();
+    await page.locator(".stats").getByText("0.9765").waitFor();
+    await page.locator(".stats").getByText("raised by hand").waitFor();
+    await page.getByRole("button", { name: "Take the raise back" }).press("Enter");
+    await page.getByRole("dialog").getByText("0.9765").waitFor();
+    await page.getByLabel("Why").fill("Over");
+    await page.keyboard.press("Enter");
+    await page.getByText("Taken back; the agents are told.").waitFor();
+    await page.locator(".stats").getByText("proved at the launch").waitFor();
+    expect(await page.getByRole("button", { name: "Take the raise back" }).count()).toBe(0);
+  });
+
   it("have no accessibility fault that axe finds, in light and dark, and nothing scrolls sideways on a tablet", async () => {
     const page = await newPage({ bypassCSP: true });
     await page.addInitScript(axe.source);
@@ -104,7 +123,7 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
       expect({ path, overflow }).toEqual({ path, overflow: 0 });
       await page.setViewportSize({ width: 1280, height: 900 });
     }
-    await page.getByRole("button", { name: "Raise" }).press("Enter");
+    await page.getByRole("button", { name: "Raise", exact: true }).press("Enter");
     await page.getByRole("dialog").waitFor();
     expect(await axeFaults(page)).toEqual([]);
   });

@@ -174,9 +174,14 @@ function gateSuite(start: StartHub): void {
     expect(raised).toMatchObject({ gateThreshold: 0.95, renewal: 1 });
     expect(raised.id).not.toBe(before.id);
     expect(raised.version).toBe(before.version + 1);
+    expect(await gates()).toMatchObject([{ state: { raised: 0.95 } }]);
+    expect(await raise(0.93)).toMatchObject({ status: 409, json: { code: "HP_CONFLICT" } });
     // Taken back, it is what the evidence proves again.
     const takenBack = await call("POST", `/v1/gates/${gateTask}/raise`, { gateThreshold: "evidence", why: "test" });
     expect(takenBack).toMatchObject({ status: 200, json: { raised: 1 } });
+    expect(await gates()).toMatchObject([{ state: { raised: null } }]);
+    const again = await call("POST", `/v1/gates/${gateTask}/raise`, { gateThreshold: "evidence", why: "test" });
+    expect(again).toMatchObject({ status: 409, json: { code: "HP_CONFLICT" } });
     expect(await certified((one) => one.basis === "launch")).toMatchObject({ gateThreshold: before.gateThreshold });
   });
 

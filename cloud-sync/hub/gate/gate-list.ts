@@ -41,6 +41,8 @@ export interface GateStateLine {
   /** Labels until the launch is tried; null where it was. */
   readonly labelsMissing: number | null;
   readonly gateThreshold: number | null;
+  /** What a person has raised it to, until that is taken back; `people`: nothing is accepted. */
+  readonly raised: number | "people" | null;
   readonly certificate: string | null;
   readonly renewal: number;
   readonly issuedMs: number | null;
@@ -124,11 +126,11 @@ export async function newestState(db: Db, name: GateName): Promise<GateStateLine
     .limit(1)
     .executeTakeFirst();
   if (!row) return null;
-  const { launch, rules } = JSON.parse(row.state) as CertificateState;
+  const { launch, rules, raised } = JSON.parse(row.state) as CertificateState;
   return {
     labelsMissing: launch.isDone ? null : Math.max(0, rules.launchLabels - launch.confidence.length),
     ...{ kind: row.kind, model: row.model, calibration: row.calibration, epoch: row.epoch, labels: row.labels },
-    ...{ gateThreshold: row.gate_threshold, certificate: row.certificate, renewal: row.renewal },
+    ...{ gateThreshold: row.gate_threshold, raised, certificate: row.certificate, renewal: row.renewal },
     ...{ issuedMs: row.issued_ms || null, lapseMs: row.lapse_ms, changedMs: row.changed_ms },
   };
 }

@@ -34,6 +34,9 @@ export async function raiseGate(
     const to = gateThreshold === null ? "people" : gateThreshold === "evidence" ? null : gateThreshold;
     const { found, raised } = book.raise(of, to);
     if (found === 0) throw new HoldpointError("HP_NOT_FOUND", "no such gate, or nothing has been certified there");
+    if (raised === 0 && gateThreshold === "evidence") {
+      throw new HoldpointError("HP_CONFLICT", "there is no raise to take back");
+    }
     if (raised === 0) {
       throw new HoldpointError("HP_CONFLICT", "the gate threshold would fall: only evidence lowers one", {
         hint: "Name a higher one than holds now, or null, which accepts nothing.",
@@ -42,7 +45,7 @@ export async function raiseGate(
     const agents = await book.save(head?.last_n ?? 0);
     const entry = {
       actor: `${caller.kind}:${caller.id}`,
-      action: "gate.raised_by_hand",
+      action: gateThreshold === "evidence" ? "gate.raise_taken_back" : "gate.raised_by_hand",
       subject: `gate:${task}@${level}/${scope}`,
     };
     await parts.audit.record(trx, { ...entry, detail: { gateThreshold, label, rung, why } });

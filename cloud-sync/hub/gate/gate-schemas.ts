@@ -33,7 +33,8 @@ const contract = z.object({ maxError: share, delta: share });
 const stateLine = z.strictObject({
   kind: text,
   ...{ model: text, calibration: text, epoch: count, labels: count, labelsMissing: count.nullable() },
-  ...{ gateThreshold: share.nullable(), certificate: text.nullable(), renewal: count },
+  ...{ gateThreshold: share.nullable(), raised: z.union([share, z.literal("people")]).nullable() },
+  ...{ certificate: text.nullable(), renewal: count },
   ...{ issuedMs: wallMs.nullable(), lapseMs: wallMs.nullable(), changedMs: wallMs },
 });
 

@@ -158,19 +158,24 @@ export class StateBook {
     return new Set([...newest.values()].map(([key]) => key));
   }
 
-  /** `found` certificates are of that gate, and `raised` of them allow less now. */
+  /** `found` certificates are of that gate, and for `raised` of them the word is another one now. */
   raise(
     which: (row: StateRow) => boolean,
     gateThreshold: number | "people" | null,
   ): { readonly found: number; readonly raised: number } {
     const found = [...this.#entries.values()].filter(({ row }) => row.purpose === "certificate" && which(row));
+    let raised = 0;
     for (const entry of found) {
-      const held = entry.life.published.gateThreshold;
-      // A word never lowers what holds now; taking a raise back leads to what the evidence proves.
-      if (typeof gateThreshold === "number" && held !== null && gateThreshold < held) continue;
+      const { published, raised: before } = entry.life;
+      // A word never lowers what holds now, nor what somebody has said; to take a raise back leads to what is proved.
+      if (before === gateThreshold) continue;
+      if (typeof gateThreshold === "number") {
+        if (before === "people" || gateThreshold < Math.max(published.gateThreshold ?? 0, before ?? 0)) continue;
+      }
       this.#step(entry, { type: "raise", atMs: this.#options.nowMs, gateThreshold });
+      raised += 1;
     }
-    return { found: found.length, raised: found.filter(({ publish }) => publish !== null).length };
+    return { found: found.length, raised };
   }
 
   /** Returns how many agents were told. */

@@ -21,6 +21,8 @@ export interface GateStateLine {
   readonly labels: number;
   readonly labelsMissing: number | null;
   readonly gateThreshold: number | null;
+  /** What a person has raised it to; `people`: nothing is accepted. */
+  readonly raised: number | "people" | null;
   readonly issuedMs: number | null;
   readonly lapseMs: number | null;
 }
@@ -127,7 +129,7 @@ export const gates = {
   raise: (
     task: string,
     of: GateOf,
-    given: { readonly gateThreshold: number | null; readonly why: string },
+    given: { readonly gateThreshold: number | "evidence" | null; readonly why: string },
   ): Promise<Answered<unknown>> => ask("POST", `/v1/gates/${level(task)}/raise${search({ ...of })}`, given),
   proposals: (task: string | null, cursor: string | null): Promise<Answered<PageOf<GateProposal>>> =>
     ask("GET", `/v1/gate-proposals${search({ task, state: "open", cursor })}`),

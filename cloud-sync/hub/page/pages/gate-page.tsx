@@ -12,7 +12,7 @@ import { useSite } from "../site.ts";
 import { countText, digestShort, durationText, plural, shortTimeText } from "../words.ts";
 import { GateCurve } from "./gate-curve.tsx";
 import { ProposalList } from "./gate-proposals.tsx";
-import { RaiseButton } from "./gate-raise.tsx";
+import { RaiseButtons } from "./gate-raise.tsx";
 
 const everyMs = 30_000;
 
@@ -36,7 +36,7 @@ export function GatePage({ task }: { readonly task: string }): JSX.Element {
           Labels as CSV
         </a>
         {value?.contract && may(me, "config.write") ? (
-          <RaiseButton {...{ gate: value, of, reload: loaded.reload }} />
+          <RaiseButtons {...{ gate: value, of, reload: loaded.reload }} />
         ) : null}
       </PageHead>
       <NotYet loaded={loaded} />
@@ -80,11 +80,7 @@ function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
           value={contract ? `≤ ${shareText(contract.maxError)} wrong` : "none"}
           about={contract ? `with ${shareText(1 - contract.delta)} certainty` : "put the task under a contract"}
         />
-        <Stat
-          name="Gate threshold"
-          value={state ? gateText(state.gateThreshold) : "–"}
-          about={newest ? (basisTexts[newest.basis] ?? newest.basis) : undefined}
-        />
+        <Stat name="Gate threshold" value={state ? gateText(state.gateThreshold) : "–"} about={gateAbout(gate)} />
         <Stat
           name="Coverage"
           value={newest && newest.gateThreshold !== null ? shareText(newest.coverage) : "0 %"}
@@ -107,6 +103,16 @@ function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
       </dl>
     </>
   );
+}
+
+/** What holds the gate threshold where it is. */
+function gateAbout({ state, certificates: [newest] }: GateDetail): string | undefined {
+  const raised = state?.raised ?? null;
+  // A raise that is below what is proved, or waits for a proof, holds as well.
+  if (raised !== null && newest?.basis !== "raised") {
+    return `raised by hand to ${raised === "people" ? "people" : gateText(raised)}`;
+  }
+  return newest ? (basisTexts[newest.basis] ?? newest.basis) : undefined;
 }
 
 /** What the promise and the people allow together, in reviews and in wrong ones. */

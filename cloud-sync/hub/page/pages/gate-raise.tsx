@@ -6,63 +6,52 @@ import { Form, TextField } from "../parts/form.tsx";
 import { Modal } from "../parts/modal.tsx";
 import { useSite } from "../site.ts";
 
-/** Raises a gate threshold at once; only evidence lowers one. */
-export function RaiseButton(props: {
+interface RaiseProps {
   readonly gate: GateDetail;
   readonly of: GateOf;
   readonly reload: () => void;
-}): JSX.Element | null {
-  const [isOpen, setOpen] = useState(false);
-  if (props.gate.state === null) return null;
+}
+
+/** Raises a gate threshold at once, and takes a raise back; only evidence lowers one. */
+export function RaiseButtons(props: RaiseProps): JSX.Element | null {
+  const [open, setOpen] = useState<"raise" | "take_back" | null>(null);
+  const { state } = props.gate;
+  if (state === null) return null;
+  const close = (): void => setOpen(null);
   return (
     <>
-      <button type="button" class="plain" onClick={() => setOpen(true)}>
-        Raise
-      </button>
-      {isOpen ? <RaiseDialog {...props} onClose={() => setOpen(false)} /> : null}
+      {state.raised === null ? null : (
+        <button type="button" class="plain" onClick={() => setOpen("take_back")}>
+          Take the raise back
+        </button>
+      )}
+      {state.raised === "people" ? null : (
+        <button type="button" class="plain" onClick={() => setOpen("raise")}>
+          Raise
+        </button>
+      )}
+      {open === "raise" ? <RaiseDialog {...props} onClose={close} /> : null}
+      {open === "take_back" ? <TakeBackDialog {...props} onClose={close} /> : null}
     </>
   );
 }
 
-function RaiseDialog(props: {
-  readonly gate: GateDetail;
-  readonly of: GateOf;
-  readonly reload: () => void;
-  readonly onClose: () => void;
-}): JSX.Element {
-  const { gate, of } = props;
-  const { tell } = useSite();
+type DialogProps = RaiseProps & { readonly onClose: () => void };
+
+function RaiseDialog(props: DialogProps): JSX.Element {
   const [to, setTo] = useState("");
   const [why, setWhy] = useState("");
-  const [problem, setProblem] = useState<string | null>(null);
+  const { problem, say, send } = useRaise(props, "Raised; the agents are told.");
   const submit = (): void => {
     const number = to.trim() === "" ? null : Number(to);
-    if (number !== null && !(number >= 0 && number <= 1)) {
-      setProblem("A gate threshold is a number from 0 to 1.");
-      return;
-    }
-    if (why.trim() === "") {
-      setProblem("Say why: it stands in the audit log.");
-      return;
-    }
-    void gates.raise(gate.task, of, { gateThreshold: number, why: why.trim() }).then((answered) => {
-      if (answered === null) {
-        setProblem("The hub cannot be reached. Nothing was changed.");
-        return;
-      }
-      if (!answered.ok) {
-        setProblem(`${answered.message}. ${answered.hint}`);
-        return;
-      }
-      tell("Raised; the agents are told.");
-      props.reload();
-      props.onClose();
-    });
+    if (number !== null && !(number >= 0 && number <= 1)) say("A gate threshold is a number from 0 to 1.");
+    else send(number, why);
   };
   return (
     <Modal title="Raise the gate threshold" onClose={props.onClose}>
       <p>
-        Now: {gateText(gate.state?.gateThreshold ?? null)}. It holds until it is taken back; evidence alone lowers one.
+        Now: {gateText(props.gate.state?.gateThreshold ?? null)}. It holds until it is taken back; evidence alone lowers
+        one.
       </p>
       <Form onSubmit={submit} problem={problem}>
         <TextField label="To" value={to} onValue={setTo} about="Blank: nothing is accepted any more." autoFocus />
@@ -73,4 +62,49 @@ function RaiseDialog(props: {
       </Form>
     </Modal>
   );
+}
+
+function TakeBackDialog(props: DialogProps): JSX.Element {
+  const [why, setWhy] = useState("");
+  const { problem, send } = useRaise(props, "Taken back; the agents are told.");
+  const raised = props.gate.state?.raised ?? null;
+  return (
+    <Modal title="Take the raise back" onClose={props.onClose}>
+      <p>
+        Raised by hand to: {gateText(raised === "people" ? null : raised)}. Without the raise the gate threshold is what
+        the evidence proves.
+      </p>
+      <Form onSubmit={() => send("evidence", why)} problem={problem}>
+        <TextField label="Why" value={why} onValue={setWhy} isRequired autoFocus />
+        <button type="submit" class="primary">
+          Take it back
+        </button>
+      </Form>
+    </Modal>
+  );
+}
+
+function useRaise({ gate, of, reload, onClose }: DialogProps, done: string) {
+  const { tell } = useSite();
+  const [problem, setProblem] = useState<string | null>(null);
+  const send = (gateThreshold: number | "evidence" | null, why: string): void => {
+    if (why.trim() === "") {
+      setProblem("Say why: it stands in the audit log.");
+      return;
+    }
+    void gates.raise(gate.task, of, { gateThreshold, why: why.trim() }).then((answered) => {
+      if (answered === null) {
+        setProblem("The hub cannot be reached. Nothing was changed.");
+        return;
+      }
+      if (!answered.ok) {
+        setProblem(`${answered.message}. ${answered.hint}`);
+        return;
+      }
+      tell(done);
+      reload();
+      onClose();
+    });
+  };
+  return { problem, say: setProblem, send };
 }
