@@ -8,7 +8,7 @@ export async function seedGate(room: HubRoomForTests, store: string): Promise<vo
   const judge = judgingAgent(await enrolAgent(hub.url, token, store, "gate-box"));
   const text = [
     `thresholds: { ${gateTask}: { max_error: 0.05, delta: 0.1 } }`,
-    `tasks: { ${gateTask}: { audit_share: 0.2, review_capacity: { per_1000: 50, answer_within: 30s } } }`,
+    `tasks: { ${gateTask}: { audit_share: 0.2, review_capacity: { per_1000: 50, answer_within: 30s }, costs: { review: 0.4, wrong_accept: 5, currency: EUR } } }`,
   ].join("\n");
   const layer = await callHub(hub.url, token, "GET", "/v1/config/layers/fleet/-");
   const { revision } = layer.json as { revision: number };

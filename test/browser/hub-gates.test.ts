@@ -63,6 +63,13 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     const after = await page.getByRole("status").filter({ hasText: "Of 1,000 decisions" }).textContent();
     expect(after).not.toBe(before);
     await page.getByText(/people can take 50/).waitFor();
+    const offers = page.getByRole("table", { name: "What a tighter or a looser promise would cost" });
+    await offers.getByText("≤ 5 % wrong (now)").waitFor();
+    expect(await offers.getByRole("row").count()).toBe(4);
+    await offers
+      .getByText(/\d EUR$/)
+      .first()
+      .waitFor();
     await page.getByRole("row").filter({ hasText: "The world" }).getByText("260").waitFor();
   });
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { p95Of } from "../../cloud-sync/hub/gate/answer-times.ts";
 import { gateFigures, figureAt } from "../../cloud-sync/hub/gate/gate-figures.ts";
+import { gateOffers } from "../../cloud-sync/hub/gate/gate-offers.ts";
 import { isWithinLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
+import { certify } from "../../models/measure/certify.ts";
 import { proposalsFor, type ProposalStore } from "../../cloud-sync/hub/gate/gate-proposals.ts";
 
 const labels = (count: number, wrongBelow = 0.7) =>
@@ -30,6 +32,55 @@ describe("figures of a gate", () => {
     // Fifty drawn with a tenth stand for five hundred: half of all decisions.
     expect(curve[0]).toMatchObject({ gateThreshold: 0.9, coverage: 0.5 });
     expect(gateFigures([])).toMatchObject({ labels: 0, curve: [], calibrationError: null });
+  });
+});
+
+describe("what another promise would mean", () => {
+  const contract = { maxError: 0.05, delta: 0.1, costs: { review: 0.5, wrongAccept: 20, currency: "EUR" } };
+
+  it("is half, the present and double error, each with reviews, wrong accepts and money of a thousand decisions", () => {
+    const offers = gateOffers(labels(2_000), contract, 0);
+    expect(offers.map(({ maxError }) => maxError)).toEqual([0.025, 0.05, 0.1]);
+    for (const offer of offers) {
+      const { gateThreshold, coverage, accepted, errors, reviewsPer1000, wrongPer1000 } = offer;
+      const found = certify(
+        labels(2_000).map(({ confidence }) => confidence),
+        labels(2_000).map(({ isWrong }) => (isWrong ? 0 : 1)),
+        { maxError: offer.maxError, delta: 0.05 },
+      );
+      expect(offer).toMatchObject({ method: "fallback_auto", labels: 2_000, gateThreshold: found.gateThreshold });
+      expect({ gateThreshold, accepted, errors }).toEqual({
+        ...{ gateThreshold: found.gateThreshold, accepted: found.accepted, errors: found.errors },
+      });
+      expect(reviewsPer1000).toBeCloseTo(1000 * (1 - coverage), 9);
+      expect(wrongPer1000).toBeCloseTo(errors / 2, 9);
+      expect(offer.costPer1000).toBeCloseTo(0.5 * reviewsPer1000 + 20 * wrongPer1000, 9);
+    }
+    const reviews = offers.map(({ reviewsPer1000 }) => reviewsPer1000);
+    expect(reviews).toEqual([...reviews].sort((a, b) => b - a));
+  });
+
+  it("holds labels to less by what reviewers overlook, and expects so many more wrong ones", () => {
+    const [exact, careful] = [0, 0.5].map((missShare) => gateOffers(labels(2_000), contract, missShare)[2]);
+    expect(careful?.gateThreshold).toBe(gateOffers(labels(2_000), contract, 0)[1]?.gateThreshold);
+    expect(careful?.gateThreshold).toBeGreaterThan(exact?.gateThreshold ?? 1);
+    expect(careful?.wrongPer1000).toBeCloseTo((careful?.errors ?? 0) / 2 / 0.5, 9);
+  });
+
+  it("sends everything to people where the labels allow nothing, and says nothing without a label", () => {
+    const [offer] = gateOffers(labels(20), { ...contract, costs: null }, 0);
+    expect(offer).toMatchObject({ gateThreshold: null, reviewsPer1000: 1000, wrongPer1000: 0, costPer1000: null });
+    expect(gateOffers([], contract, 0)).toEqual([]);
+  });
+
+  it("weighs labels that were drawn by what they stand for", () => {
+    const drawn = [
+      ...Array.from({ length: 400 }, () => ({ confidence: 0.9, isWrong: false, propensity: 0.1 })),
+      ...Array.from({ length: 1_000 }, (_, n) => ({ confidence: 0.6, isWrong: n % 2 === 0, propensity: 1 })),
+    ];
+    const [, now] = gateOffers(drawn, contract, 0);
+    expect(now).toMatchObject({ method: "inverse_propensity", gateThreshold: 0.9, accepted: 400, errors: 0 });
+    expect(now?.coverage).toBeCloseTo(0.8, 9);
   });
 });
 

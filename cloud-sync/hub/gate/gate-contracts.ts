@@ -1,5 +1,5 @@
 import { sql, type Kysely } from "kysely";
-import { keyText as pathText, type Contract, type ResolvedConfig } from "../../../config/index.ts";
+import { keyText as pathText, type Contract, type Costs, type ResolvedConfig } from "../../../config/index.ts";
 import { StoreConfigs } from "../config/config-check.ts";
 import { readStoreTexts } from "../config/config-reading.ts";
 import { fleetScope } from "../config/config-tables.ts";
@@ -17,6 +17,8 @@ export interface GateContract extends Omit<Contract, "kind"> {
   readonly auditShare: number;
   /** Reviews in a thousand decisions that people can take; null: no limit is stated. */
   readonly reviewsPer1000: number | null;
+  /** What a review and a wrong accept cost; null where nobody has said, absent in a row of an earlier release. */
+  readonly costs?: Costs | null;
 }
 
 /** Stores are written so many at a time. */
@@ -100,12 +102,12 @@ interface StoreName {
 
 /** The contracts that hold in one store, each with the layer whose word it is. Pure. */
 export function contractsOf({ config, provenance }: ResolvedConfig, store: StoreName): readonly ContractRow[] {
-  return Object.values(config.tasks).flatMap(({ task, gate, auditShare, reviewCapacity }): ContractRow[] => {
+  return Object.values(config.tasks).flatMap(({ task, gate, auditShare, reviewCapacity, costs }): ContractRow[] => {
     const row = (label: string, rung: GateRung, promised: Contract, key: string): ContractRow => {
       const { maxError, delta, launchLabels, lapseAfterMs, lapseAccepts } = promised;
       const reviewsPer1000 = reviewCapacity?.per1000 ?? null;
       const contract: GateContract = {
-        ...{ maxError, delta, launchLabels, lapseAfterMs, lapseAccepts, auditShare, reviewsPer1000 },
+        ...{ maxError, delta, launchLabels, lapseAfterMs, lapseAccepts, auditShare, reviewsPer1000, costs },
       };
       const of = ownerOf(provenance.get(key)?.layer, store);
       return { store: store.store, task, label, rung, ...of, contract: JSON.stringify(contract) };

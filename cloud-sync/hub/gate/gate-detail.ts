@@ -5,6 +5,8 @@ import { inScope, type PersonCaller } from "../api/caller.ts";
 import { type HubTables } from "../database/tables.ts";
 import { adjusted, type StoreAdjustment } from "../../../models/measure/store-adjustment.ts";
 import { gateFigures, type FigureLabel, type GateFigures } from "./gate-figures.ts";
+import { gateOffers, type GateOffer } from "./gate-offers.ts";
+import { missShareOf } from "./label-quality.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { newestState, type GateName, type GateStateLine } from "./gate-list.ts";
 import { type GateLabelSource } from "./gate-tables.ts";
@@ -46,6 +48,8 @@ export interface GateDetail extends GateName {
   readonly certificates: readonly IssuedCertificate[];
   /** What the contract and the reviewers' capacity allow together; null where no capacity is stated, or no label is there. */
   readonly capacity: (CapacityReport & { readonly reviewsPer1000: number }) | null;
+  /** What a contract twice as strict or twice as loose would mean beside this one; empty without a contract or a label. */
+  readonly offers: readonly GateOffer[];
   /** How long people take at the 95th percentile, milliseconds; null while too few cases have come. */
   readonly answerP95Ms: number | null;
 }
@@ -62,15 +66,17 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
   const model = state ?? (await newestModel(db, name.task, stores));
   const rows = model === null ? [] : await labelsOf(db, name, stores, model);
   const adjusts = model === null ? new Map<string, StoreAdjustment>() : await adjustsOf(db, name, model);
-  const figures = gateFigures(
-    rows
+  const shown = (some: Counted): readonly FigureLabel[] =>
+    some
       .filter((row) => row.is_rule === 0)
       .map((row): FigureLabel => ({
         confidence: adjusted(row.confidence, adjusts.get(row.store) ?? null),
         isWrong: row.is_wrong === 1,
         propensity: row.propensity,
-      })),
-  );
+      }));
+  const figures = gateFigures(shown(rows));
+  // A label whose like were never looked at says nothing of what a gate would accept.
+  const evidence = shown(rows.filter((row) => row.propensity_min > 0));
   return {
     ...name,
     ...{ stores: stores.slice(0, storesShownMax), storesTotal: stores.length, contract, state, figures },
@@ -80,6 +86,7 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
     evidence: state === null ? [] : await evidenceOf(db, name, state),
     certificates: await certificatesOf(db, name),
     capacity: capacityOf(figures, state?.gateThreshold ?? null, contract?.reviewsPer1000 ?? null),
+    offers: contract === null ? [] : gateOffers(evidence, contract, await missShareOf({ db }, name.task)),
     answerP95Ms: await answerP95Of(db, name.task),
   };
 }
@@ -165,7 +172,7 @@ const storesAskedMax = 10_000;
 async function labelsOf(db: Db, { task, rung, label }: GateName, stores: readonly string[], model: ModelName) {
   return db
     .selectFrom("gate_labels")
-    .select(["store", "confidence", "is_wrong", "is_rule", "propensity", "source"])
+    .select(["store", "confidence", "is_wrong", "is_rule", "propensity", "propensity_min", "source"])
     .where("task", "=", task)
     .where("rung", "=", rung)
     .where("model", "=", model.model)

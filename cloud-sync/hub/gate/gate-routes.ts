@@ -51,6 +51,8 @@ function readingRoutes({ database }: HubParts): readonly HubRoute[] {
           stores: [...detail.stores],
           contract: detail.contract && { maxError: detail.contract.maxError, delta: detail.contract.delta },
           figures: { ...figures, curve: [...figures.curve], reliability: [...figures.reliability] },
+          costs: detail.contract?.costs ?? null,
+          offers: [...detail.offers],
           sources: [...detail.sources],
           evidence: [...detail.evidence],
           certificates: detail.certificates.map((one) => ({ ...one })),

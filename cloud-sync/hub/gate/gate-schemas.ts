@@ -29,6 +29,7 @@ const gateName = {
   rung: z.enum(["fine", "coarse"]),
 };
 const contract = z.object({ maxError: share, delta: share });
+const costs = z.strictObject({ review: z.number(), wrongAccept: z.number(), currency: text });
 
 const stateLine = z.strictObject({
   kind: text,
@@ -60,6 +61,7 @@ export const gateDetailSchema = z.strictObject({
   ...gateName,
   ...{ stores: z.array(text), storesTotal: count },
   contract: contract.nullable(),
+  costs: costs.nullable(),
   state: stateLine.nullable(),
   figures: z.strictObject({
     labels: count,
@@ -84,6 +86,14 @@ export const gateDetailSchema = z.strictObject({
       ...{ spillPer1000: z.number(), reviewsPer1000: z.number() },
     })
     .nullable(),
+  offers: z.array(
+    z.strictObject({
+      ...{ maxError: share, gateThreshold: share.nullable(), coverage: share },
+      ...{ labels: count, accepted: count, errors: count },
+      ...{ reviewsPer1000: z.number(), wrongPer1000: z.number(), costPer1000: z.number().nullable() },
+      method: z.enum(["fallback_auto", "inverse_propensity"]),
+    }),
+  ),
   answerP95Ms: count.nullable(),
   limits: z.strictObject({ limits: gateLimitsSchema, changedMs: wallMs, changedBy: text }).nullable(),
 });

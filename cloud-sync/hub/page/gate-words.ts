@@ -46,6 +46,11 @@ export function gateText(gateThreshold: number | null): string {
   return gateThreshold === null ? "nothing is accepted" : String(Number(gateThreshold.toFixed(4)));
 }
 
+/** 12.5, "EUR" → "12.50 EUR"; nothing where nobody has said what things cost. */
+export function moneyText(amount: number | null, currency = ""): string {
+  return amount === null ? "–" : `${amount.toFixed(2)} ${currency}`.trim();
+}
+
 /** What a gate threshold would mean, by the labels: for the slider, and for the sentence below it. */
 export interface WhatIf {
   readonly point: GateFigurePoint | null;

@@ -76,6 +76,9 @@ export interface GateDetail extends Omit<GateLine, "stores"> {
     readonly spillPer1000: number;
     readonly reviewsPer1000: number;
   } | null;
+  /** What the task's reviews and wrong accepts cost; null where nobody has said. */
+  readonly costs: { readonly review: number; readonly wrongAccept: number; readonly currency: string } | null;
+  readonly offers: readonly GateOffer[];
   readonly answerP95Ms: number | null;
   readonly sources: readonly { readonly source: string; readonly labels: number; readonly wrong: number }[];
   readonly byRule: { readonly labels: number; readonly wrong: number };
@@ -89,6 +92,20 @@ export interface GateDetail extends Omit<GateLine, "stores"> {
     readonly gateThreshold: number | null;
   }[];
   readonly certificates: readonly GateCertificate[];
+}
+
+/** What another contract would mean, by the labels at hand. */
+export interface GateOffer {
+  readonly maxError: number;
+  readonly gateThreshold: number | null;
+  readonly labels: number;
+  readonly accepted: number;
+  readonly errors: number;
+  readonly coverage: number;
+  readonly reviewsPer1000: number;
+  readonly wrongPer1000: number;
+  readonly costPer1000: number | null;
+  readonly method: string;
 }
 
 export interface GateProposal {

@@ -5,7 +5,7 @@ import { systemClock, systemRandom } from "../../../protocol/platform/clock.node
 import { printJson, printLine, printNote, writeNamed } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
 import { certificateDocuments, type DocumentFlags } from "./certificate-document.ts";
-import { byColumns, contractOf, type ScoreFlags, scoresFile } from "./contract-options.ts";
+import { byColumns, contractOf, costsOf, type ScoreFlags, scoresFile, withCosts } from "./contract-options.ts";
 import { certificateOf, type GroupCertificate } from "./group-report.ts";
 import { withModel } from "./document-model.node.ts";
 import { reportHtml } from "./report.node.ts";
@@ -19,7 +19,7 @@ interface CertifyFlags extends ScoreFlags, DocumentFlags {
 
 /** `holdpoint gate certify`. Exit code 0 also where nothing can be certified: that is a result. */
 export function gateCertifyCommand(): Command {
-  return new Command("certify")
+  const command = new Command("certify")
     .description("Certify the lowest gate threshold at which labelled scores prove a contract.")
     .option("--scores <file>", "CSV with at least the columns confidence,correct (0 to 1, 0 or 1); - for stdin")
     .option("--max-error <share>", "share of wrong answers among the accepted that is tolerated, for instance 0.01")
@@ -38,10 +38,10 @@ export function gateCertifyCommand(): Command {
     .option("--lapse-accepts <n>", "with --write: accepted decisions without one", "50000")
     .option("--json", "the certificates for machines")
     .action(async (flags: CertifyFlags) => {
-      const contract = contractOf(flags);
+      const [contract, costs] = [contractOf(flags), costsOf(flags)];
       const scores = await readScores(scoresFile(flags), byColumns(flags), progressLine());
       const { whole, groups } = certifyAll(scores, contract);
-      if (flags.html !== undefined) await writeNamed("--html", flags.html, reportHtml(scores, contract));
+      if (flags.html !== undefined) await writeNamed("--html", flags.html, reportHtml(scores, contract, costs));
       if (flags.write !== undefined) {
         const stamp = { id: () => newId(systemClock, systemRandom), issuedAtMs: systemClock.wallMs() };
         const documents = certificateDocuments(whole, groups, contract, await withModel(flags), stamp);
@@ -51,6 +51,7 @@ export function gateCertifyCommand(): Command {
       if (flags.json) printJson(resultOf(whole, groups, contract, scores));
       else for (const line of certificateLines(whole, groups, contract)) printLine(line);
     });
+  return withCosts(command);
 }
 
 interface Certified {

@@ -1,4 +1,6 @@
+import { type Command } from "commander";
 import { type ErrorContract } from "../../../models/measure/certify.ts";
+import { type DecisionCosts } from "../../../models/measure/decision-costs.ts";
 import { HoldpointError } from "../../../protocol/index.ts";
 
 /** Options of the commands that read a file of scores, as they are typed. */
@@ -9,7 +11,49 @@ export interface ScoreFlags {
   readonly by?: string;
   readonly json?: boolean;
   readonly html?: string;
+  readonly reviewCost?: string;
+  readonly wrongAcceptCost?: string;
+  readonly currency?: string;
 }
+
+/** What a review and a wrong accept cost. */
+export interface ReportCosts extends DecisionCosts {
+  /** ISO 4217. */
+  readonly currency: string;
+}
+
+/** The options of a report in money. */
+export function withCosts(command: Command): Command {
+  return command
+    .option("--review-cost <amount>", "with --html: what one look by a person costs, for a report in money")
+    .option("--wrong-accept-cost <amount>", "with --html: what one wrong decision costs that was accepted")
+    .option("--currency <code>", "with --html: currency of both, for instance EUR");
+}
+
+/** The costs that were typed; null where none were. Throws HP_USAGE where they are no amounts, or one of the three lacks. */
+export function costsOf({ reviewCost, wrongAcceptCost, currency }: ScoreFlags): ReportCosts | null {
+  if (reviewCost === undefined && wrongAcceptCost === undefined && currency === undefined) return null;
+  if (reviewCost === undefined || wrongAcceptCost === undefined || currency === undefined) {
+    throw new HoldpointError("HP_USAGE", "--review-cost, --wrong-accept-cost and --currency go together", {
+      hint: "For instance: --review-cost 0.40 --wrong-accept-cost 5 --currency EUR",
+    });
+  }
+  if (!/^[A-Z]{3}$/.test(currency)) {
+    throw new HoldpointError("HP_USAGE", `--currency must be a code of three capitals, got ${currency}`);
+  }
+  const amount = (option: string, text: string): number => {
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (value >= 0 && value <= costMax) return value;
+    throw new HoldpointError("HP_USAGE", `${option} must be an amount from 0 to ${costMax}, got ${text}`);
+  };
+  return {
+    review: amount("--review-cost", reviewCost),
+    wrongAccept: amount("--wrong-accept-cost", wrongAcceptCost),
+    currency,
+  };
+}
+
+const costMax = 1e9;
 
 /** The contract that was typed. Throws HP_USAGE for shares outside (0, 1): they promise nothing, or what nobody can keep. */
 export function contractOf({ maxError, delta }: Pick<ScoreFlags, "maxError" | "delta">): ErrorContract {

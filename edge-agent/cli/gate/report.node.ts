@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { type ErrorContract } from "../../../models/measure/certify.ts";
+import { decisionPrice } from "../../../models/measure/decision-costs.ts";
+import { type ReportCosts } from "./contract-options.ts";
 import { type GroupCertificate } from "./group-report.ts";
 import { type Report, reportOf } from "./report-data.ts";
 import { reportProgram } from "./report-page.web.ts";
@@ -11,7 +13,7 @@ import { groupName, notesOf, percent, whole } from "./wording.ts";
  * The report of `gate certify --html` and `gate curve --html`: one file that asks for nothing, not even a font. Its
  * policy names its one script and its one style sheet by their digests, so that no name of a group can become a program.
  */
-export function reportHtml(scores: Scores, contract: ErrorContract): string {
+export function reportHtml(scores: Scores, contract: ErrorContract, costs: ReportCosts | null = null): string {
   const report = reportOf(scores, contract);
   const program = reportProgram();
   const policy = `default-src 'none'; script-src '${digest(program)}'; style-src '${digest(reportStyle)}'; base-uri 'none'; form-action 'none'`;
@@ -33,7 +35,7 @@ ${curveSection()}
 ${reliabilitySection(report)}
 </div>
 ${groupTable(report)}
-${offerTable(report, contract)}
+${offerTable(report, contract, costs)}
 ${method(contract)}
 </main>
 <script type="application/json" id="data">${JSON.stringify(report.data).replaceAll("<", "\\u003c")}</script>
@@ -132,14 +134,29 @@ function cells(certificate: GroupCertificate): string {
   return values.map((value) => `<td>${value}</td>`).join("");
 }
 
-function offerTable({ offers }: Report, { delta }: ErrorContract): string {
+function offerTable({ offers }: Report, { delta }: ErrorContract, costs: ReportCosts | null): string {
   const rows = offers.map(
-    ({ maxError, certificate }) => `<tr><th scope="row">≤ ${percent(maxError, 2)}</th>${cells(certificate)}</tr>`,
+    ({ maxError, certificate }) =>
+      `<tr><th scope="row">≤ ${percent(maxError, 2)}</th>${cells(certificate)}${priceCells(certificate, costs)}</tr>`,
   );
+  const names = ["To people, of 1,000", "Wrong accepts, of 1,000", ...(costs ? [`${costs.currency} per 1,000`] : [])];
+  const priced = names.map((name) => `<th scope="col">${name}</th>`).join("");
+  const prices = costs
+    ? ` One review costs ${costs.review} ${costs.currency}, one wrong accept ${costs.wrongAccept} ${costs.currency}.`
+    : "";
   return `<section aria-labelledby="offers-title"><h2 id="offers-title">What a tighter or a looser contract would cost</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="Other contracts, table"><table>
-<caption>All rows of the file, δ = ${delta} for each line by itself. Choose a contract before you look at labels: the best of several is no longer certified at δ.</caption>
-<thead><tr><th scope="col">Contract</th>${columns}</tr></thead><tbody>${rows.join("")}</tbody></table></div></section>`;
+<caption>All rows of the file, δ = ${delta} for each line by itself. Choose a contract before you look at labels: the best of several is no longer certified at δ. The last columns are what these labels show, not bounds.${prices}</caption>
+<thead><tr><th scope="col">Contract</th>${columns}${priced}</tr></thead><tbody>${rows.join("")}</tbody></table></div></section>`;
+}
+
+function priceCells({ coverage, accepted, errors }: GroupCertificate, costs: ReportCosts | null): string {
+  const risk = accepted === 0 ? 0 : errors / accepted;
+  const { reviewsPer1000, wrongPer1000, costPer1000 } = decisionPrice({ coverage, risk }, costs);
+  const values = [whole(Math.round(reviewsPer1000)), wrongPer1000.toFixed(1)];
+  return [...values, ...(costPer1000 === null ? [] : [costPer1000.toFixed(2)])]
+    .map((value) => `<td>${value}</td>`)
+    .join("");
 }
 
 function method({ delta }: ErrorContract): string {

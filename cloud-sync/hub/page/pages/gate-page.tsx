@@ -11,6 +11,7 @@ import { may } from "../session.ts";
 import { useSite } from "../site.ts";
 import { countText, digestShort, durationText, plural, shortTimeText } from "../words.ts";
 import { GateCurve } from "./gate-curve.tsx";
+import { GateOffers } from "./gate-offers.tsx";
 import { ProposalList } from "./gate-proposals.tsx";
 import { RaiseButtons } from "./gate-raise.tsx";
 
@@ -56,6 +57,7 @@ function Detail({ gate }: { readonly gate: GateDetail }): JSX.Element {
       ) : (
         <GateCurve gate={gate} />
       )}
+      {gate.offers.length > 0 ? <GateOffers gate={gate} /> : null}
       <Capacity gate={gate} />
       {gate.evidence.length > 0 ? <Evidence gate={gate} /> : null}
       <Sources gate={gate} />
