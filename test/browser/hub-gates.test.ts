@@ -135,6 +135,23 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     expect(await axeFaults(page)).toEqual([]);
   });
 
+  it("stand on the store's page, with what lets nothing through", async () => {
+    const page = await newPage({ bypassCSP: true });
+    await page.addInitScript(axe.source);
+    await signIn(page, room, "ada", "/stores/store_1");
+    const held = page.getByRole("table", { name: "Gates that hold in this store" });
+    await held.getByText("certified").waitFor();
+    expect(await axeFaults(page)).toEqual([]);
+    const raise = (gateThreshold: unknown) =>
+      callHub(room.hub.url, room.token, "POST", `/v1/gates/${gateTask}/raise`, { gateThreshold, why: "test" });
+    await raise(null);
+    await held.getByText("nothing is accepted").waitFor({ timeout: 5_000 });
+    await raise("evidence");
+    await held.getByText("nothing is accepted").waitFor({ state: "detached", timeout: 5_000 });
+    await held.getByRole("link", { name: /product identification/i }).click();
+    await page.getByRole("heading", { name: /product identification/i, level: 1 }).waitFor();
+  });
+
   it("whoever may only read has no button that changes anything", async () => {
     const page = await newPage();
     await signIn(page, room, "ines", `/gates/${gateTask}`);

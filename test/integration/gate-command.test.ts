@@ -249,6 +249,26 @@ describe("holdpoint gate certify", () => {
   it("says a contract that is smaller than what two decimals show", () => {
     expect(gate(["certify", "--scores", scores, "--max-error", "0.00001"]).out).toContain("at most 0.001 % wrong");
   });
+
+  it("says what other contracts cost, in money where prices are given", () => {
+    const report = path.join(root.path, "money.html");
+    const money = ["--review-cost", "0.40", "--wrong-accept-cost", "5", "--currency", "EUR"];
+    expect(gate([...asked, "--html", report]).code).toBe(0);
+    expect(readFileSync(report, "utf8")).toContain("Wrong accepts, of 1,000");
+    expect(readFileSync(report, "utf8")).not.toContain("EUR");
+    expect(gate([...asked, "--html", report, ...money]).code).toBe(0);
+    expect(readFileSync(report, "utf8")).toContain("EUR per 1,000");
+    expect(readFileSync(report, "utf8")).toContain("One review costs 0.4 EUR, one wrong accept 5 EUR.");
+  });
+
+  it.each([
+    [["--review-cost", "1"]],
+    [["--review-cost", "-1", "--wrong-accept-cost", "5", "--currency", "EUR"]],
+    [["--review-cost", "1", "--wrong-accept-cost", "x", "--currency", "EUR"]],
+    [["--review-cost", "1", "--wrong-accept-cost", "5", "--currency", "euro"]],
+  ])("exits with 2 for prices that are none: %j", (money) => {
+    expect(gate([...asked, ...money]).code).toBe(2);
+  });
 });
 
 describe("holdpoint gate curve", () => {

@@ -135,6 +135,15 @@ function gateSuite(start: StartHub): void {
     const { figures, evidence } = json as { figures: { curve: { coverage: number }[] }; evidence: unknown[] };
     expect(figures.curve.at(-1)).toMatchObject({ coverage: 1, labels: 219 });
     expect(evidence.length).toBeGreaterThan(0);
+    const { offers } = json as { offers: { maxError: number; labels: number; reviewsPer1000: number }[] };
+    expect(offers.map(({ maxError, labels }) => [maxError, labels])).toEqual([
+      [0.025, 219],
+      [0.05, 219],
+      [0.1, 219],
+    ]);
+    expect(offers[0]?.reviewsPer1000).toBeGreaterThanOrEqual(offers[2]?.reviewsPer1000 ?? 1000);
+    expect((await call("GET", "/v1/gates?store=store_1")).json["items"]).toMatchObject([{ level: "fleet", stores: 1 }]);
+    expect((await call("GET", "/v1/gates?store=store_9")).json["items"]).toEqual([]);
     expect(await call("GET", `/v1/gates/${gateTask}?store=store_9`)).toMatchObject({ status: 404 });
     expect(await call("GET", `/v1/gates/${gateTask}?store=a&region=b`)).toMatchObject({ status: 400 });
   });

@@ -2,8 +2,7 @@ import { type Kysely } from "kysely";
 import { type CertificateState } from "../../../models/measure/certificate-state.ts";
 import { certificateBytes, certificatesMax, toBase64, type Certificate } from "../../../protocol/index.ts";
 import { type HubTables } from "../database/tables.ts";
-import { capOf } from "./certificate-issue.ts";
-import { type IssuedCertificate } from "./gate-detail.ts";
+import { capOf, type IssuedCertificate } from "./certificate-issue.ts";
 import { type StateKey } from "./gate-tables.ts";
 
 type Db = Kysely<HubTables>;

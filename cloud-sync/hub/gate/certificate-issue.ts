@@ -5,10 +5,12 @@ import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 import { type HubEventType } from "../webhooks/hub-event.ts";
 import { type GateContract } from "./gate-contracts.ts";
-import { type IssuedCertificate } from "./gate-detail.ts";
 import { type GateTables } from "./gate-tables.ts";
 
 type StateRow = GateTables["gate_states"];
+
+/** A certificate as it was issued; each store's own calibration and cap are added when it is sent. */
+export type IssuedCertificate = Omit<Certificate, "signature" | "adjust" | "cap">;
 
 /**
  * Writes the certificate that a life publishes, and tells of it: in the audit log and to webhooks, but for renewals, which

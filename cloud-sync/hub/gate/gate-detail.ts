@@ -1,9 +1,10 @@
 import { type Kysely } from "kysely";
 import { capacityReport, type CapacityReport } from "../../../models/measure/capacity.ts";
-import { HoldpointError, type Certificate } from "../../../protocol/index.ts";
+import { HoldpointError } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { type HubTables } from "../database/tables.ts";
 import { adjusted, type StoreAdjustment } from "../../../models/measure/store-adjustment.ts";
+import { type IssuedCertificate } from "./certificate-issue.ts";
 import { gateFigures, type FigureLabel, type GateFigures } from "./gate-figures.ts";
 import { gateOffers, type GateOffer } from "./gate-offers.ts";
 import { missShareOf } from "./label-quality.ts";
@@ -53,9 +54,6 @@ export interface GateDetail extends GateName {
   /** How long people take at the 95th percentile, milliseconds; null while too few cases have come. */
   readonly answerP95Ms: number | null;
 }
-
-/** A certificate as it was issued; each store's own calibration and cap are added when it is sent. */
-export type IssuedCertificate = Omit<Certificate, "signature" | "adjust" | "cap">;
 
 /** Everything that the hub knows of one gate, within the caller's stores. Throws HP_NOT_FOUND. */
 export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): Promise<GateDetail> {

@@ -1,10 +1,11 @@
 import { type Kysely } from "kysely";
 import { type CertificateState } from "../../../models/measure/certificate-state.ts";
 import { HoldpointError } from "../../../protocol/index.ts";
-import { type PersonCaller } from "../api/caller.ts";
+import { inScope, type PersonCaller } from "../api/caller.ts";
 import { pageOf } from "../api/pages.ts";
 import { fleetScope } from "../config/config-tables.ts";
 import { type HubTables } from "../database/tables.ts";
+import { capOf } from "./certificate-issue.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { type GateLevel, type GateRung } from "./gate-tables.ts";
 
@@ -28,6 +29,8 @@ export interface GateLine extends GateName {
   /** Null: the gate threshold is a number that somebody chose. */
   readonly contract: { readonly maxError: number; readonly delta: number } | null;
   readonly state: GateStateLine | null;
+  /** Where one store was asked for: what its own labels cap the group's gate threshold with; null where they do not. */
+  readonly cap: { readonly gateThreshold: number | null; readonly maxError: number } | null;
 }
 
 /** The newest model's certificate of a gate, as it stands. */
@@ -52,6 +55,8 @@ export interface GateStateLine {
 
 interface ListQuery {
   readonly task?: string | undefined;
+  /** Gates that hold in this store only. */
+  readonly store?: string | undefined;
   readonly cursor?: string | undefined;
   readonly limit: number;
 }
@@ -59,9 +64,11 @@ interface ListQuery {
 /** The gates of the caller's stores and tasks: those under a contract, and tasks with labels that have none. */
 export async function listGates(
   db: Db,
-  { stores, tasks }: Pick<PersonCaller, "stores" | "tasks">,
-  { task, cursor, limit }: ListQuery,
+  { stores: own, tasks }: Pick<PersonCaller, "stores" | "tasks">,
+  { task, store, cursor, limit }: ListQuery,
 ): Promise<{ items: GateLine[]; cursor: string | null }> {
+  // A store of somebody else has no gate that the caller could see.
+  const stores = store === undefined ? own : inScope(own, store) ? [store] : [];
   const after = cursor === undefined ? null : readCursor(cursor);
   const found = await db
     .selectFrom("gate_contracts")
@@ -75,7 +82,7 @@ export async function listGates(
   const certified: GateLine[] = found.map((row) => {
     const { maxError, delta } = JSON.parse(row.contract) as GateContract;
     const name = { level: row.level, scope: row.scope, task: row.task, label: row.label || null, rung: row.rung };
-    return { ...name, stores: row.stores, contract: { maxError, delta }, state: null };
+    return { ...name, stores: row.stores, contract: { maxError, delta }, state: null, cap: null };
   });
   const withContract = new Set(certified.map((line) => line.task));
   const guessed = (await tasksWithLabels(db, { stores, tasks }, task)).filter((row) => !withContract.has(row.task));
@@ -83,13 +90,17 @@ export async function listGates(
     ...certified,
     ...guessed.map((row): GateLine => ({
       ...{ level: "fleet", scope: fleetScope, task: row.task, label: null, rung: "fine" },
-      ...{ stores: row.stores, contract: null, state: null },
+      ...{ stores: row.stores, contract: null, state: null, cap: null },
     })),
   ].sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1));
   const rest = after === null ? lines : lines.filter((line) => keyText(line) > after);
   const page = pageOf(rest.slice(0, limit + 1), limit, (line) => btoa(encodeURIComponent(keyText(line))));
   const items: GateLine[] = [];
-  for (const line of page.items) items.push({ ...line, state: await newestState(db, line) });
+  for (const line of page.items) {
+    const state = await newestState(db, line);
+    const cap = store === undefined || state === null ? null : await capIn(db, store, line, state);
+    items.push({ ...line, state, cap });
+  }
   return { items, cursor: page.cursor };
 }
 
@@ -133,6 +144,27 @@ export async function newestState(db: Db, name: GateName): Promise<GateStateLine
     ...{ gateThreshold: row.gate_threshold, raised, certificate: row.certificate, renewal: row.renewal },
     ...{ issuedMs: row.issued_ms || null, lapseMs: row.lapse_ms, changedMs: row.changed_ms },
   };
+}
+
+/** A store of a group's gate may be worse than the group: then less is accepted there, or nothing. */
+async function capIn(
+  db: Db,
+  store: string,
+  { task, label, rung }: GateName,
+  { model, calibration }: Pick<GateStateLine, "model" | "calibration">,
+): Promise<GateLine["cap"]> {
+  const row = await db
+    .selectFrom("gate_states")
+    .select(["purpose", "contract", "state"])
+    .where("level", "=", "store")
+    .where("scope", "=", store)
+    .where("task", "=", task)
+    .where("label", "=", label ?? "")
+    .where("rung", "=", rung)
+    .where("model", "=", model)
+    .where("calibration", "=", calibration)
+    .executeTakeFirst();
+  return row ? capOf(row, JSON.parse(row.state) as CertificateState) : null;
 }
 
 function keyText({ task, level, scope, label, rung }: GateName): string {

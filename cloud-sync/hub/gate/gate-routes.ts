@@ -26,7 +26,7 @@ function readingRoutes({ database }: HubParts): readonly HubRoute[] {
     personRoute("config.read", {
       ...{ method: "GET", path: "/v1/gates" },
       operation: { id: "listGates", summary: "Every gate: its contract, its certificate and where that stands", tag },
-      query: pageQuery({ task: name.optional() }),
+      query: pageQuery({ task: name.optional(), store: name.optional() }),
       reply: pageSchema(gateLineSchema),
       handle: ({ caller, query }) => database.read((db) => listGates(db, caller, query)),
     }),

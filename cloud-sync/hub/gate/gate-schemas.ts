@@ -44,6 +44,7 @@ export const gateLineSchema = z.strictObject({
   stores: count,
   contract: contract.nullable(),
   state: stateLine.nullable(),
+  cap: z.strictObject({ gateThreshold: share.nullable(), maxError: share }).nullable(),
 });
 
 const figurePoint = z.strictObject({

@@ -12,6 +12,8 @@ export interface GateLine {
   readonly stores: number;
   readonly contract: { readonly maxError: number; readonly delta: number } | null;
   readonly state: GateStateLine | null;
+  /** Where one store was asked for: what its own labels cap the group's gate threshold with. */
+  readonly cap: { readonly gateThreshold: number | null; readonly maxError: number } | null;
 }
 
 export interface GateStateLine {
@@ -53,7 +55,7 @@ export interface GateCertificate {
   readonly issuedAtMs: number;
 }
 
-export interface GateDetail extends Omit<GateLine, "stores"> {
+export interface GateDetail extends Omit<GateLine, "stores" | "cap"> {
   readonly stores: readonly string[];
   readonly storesTotal: number;
   readonly figures: {
@@ -139,8 +141,8 @@ export interface GateOf {
 }
 
 export const gates = {
-  list: (cursor: string | null): Promise<Answered<PageOf<GateLine>>> =>
-    ask("GET", `/v1/gates${search({ cursor, limit: 100 })}`),
+  list: (cursor: string | null, store: string | null = null): Promise<Answered<PageOf<GateLine>>> =>
+    ask("GET", `/v1/gates${search({ cursor, store, limit: 100 })}`),
   one: (task: string, of: GateOf): Promise<Answered<GateDetail>> =>
     ask("GET", `/v1/gates/${level(task)}${search({ ...of })}`),
   raise: (

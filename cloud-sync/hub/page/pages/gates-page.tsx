@@ -20,7 +20,7 @@ export function GatesPage(): JSX.Element {
   return place.id === null ? <GateList /> : <GatePage key={place.id} task={place.id} />;
 }
 
-function gateAddress({ task, level, scope, label, rung }: GateLine): string {
+export function gateAddress({ task, level, scope, label, rung }: GateLine): string {
   return addressOf("gates", task, {
     ...{ store: level === "store" ? scope : null, region: level === "region" ? scope : null, label },
     rung: rung === "fine" ? null : rung,
@@ -54,7 +54,7 @@ function labelsText(state: GateLine["state"]): string {
     : countText(labels);
 }
 
-function TaskName({ task, label, rung }: Pick<GateLine, "task" | "label" | "rung">): JSX.Element {
+export function TaskName({ task, label, rung }: Pick<GateLine, "task" | "label" | "rung">): JSX.Element {
   return (
     <>
       {labelText(task)}

@@ -11,6 +11,7 @@ import { Share } from "../parts/share.tsx";
 import { useSite } from "../site.ts";
 import { countText, plural } from "../words.ts";
 import { AgentCard } from "./agent-card.tsx";
+import { StoreGates } from "./store-gates.tsx";
 import { EnrolDialog } from "./enrol-dialog.tsx";
 
 const everyMs = 10_000;
@@ -37,6 +38,7 @@ export function StorePage({ store }: { readonly store: string }): JSX.Element {
       </PageHead>
       <NotYet loaded={loaded} />
       {value ? <Story story={value} reload={loaded.reload} /> : null}
+      {value && may(me, "config.read") ? <StoreGates store={store} /> : null}
       {isOpen ? <EnrolDialog store={store} onClose={() => setOpen(false)} /> : null}
     </main>
   );
