@@ -26,10 +26,12 @@ export interface TallyParts {
 export function createTaskTallies({ pipeline, task, hasher }: TallyParts): TaskTallies {
   const counts = new Map<string, Counts>();
   const digests = new WeakMap<readonly string[], string>();
-  const digestOf = (labels: readonly string[]): string => {
+  const digestOf = (labels: readonly string[], coarse: ReviewedTask["coarse"]): string => {
+    // A model's labels and their groups are the same two lists for as long as it runs.
     const known = digests.get(labels);
     if (known !== undefined) return known;
-    const digest = toHex(hasher.sha256(new TextEncoder().encode(labels.join("\n"))));
+    const groups = coarse ? `\n\n${JSON.stringify([coarse.labels, coarse.of])}` : "";
+    const digest = toHex(hasher.sha256(new TextEncoder().encode(`${labels.join("\n")}${groups}`)));
     digests.set(labels, digest);
     return digest;
   };
@@ -46,11 +48,13 @@ export function createTaskTallies({ pipeline, task, hasher }: TallyParts): TaskT
         const { accept = 0, escalate = 0, abstain = 0, byRule = 0 } = counts.get(name) ?? {};
         const asked = task(name);
         const labels = asked && asked.labels.length > 0 ? asked.labels : null;
+        const coarse = labels && (asked?.coarse ?? null);
         return {
           ...{ task: name, accepted: accept, escalated: escalate, abstained: abstain },
           ...(byRule > 0 ? { acceptedByRule: byRule } : {}),
-          labelsDigest: labels && digestOf(labels),
+          labelsDigest: labels && digestOf(labels, coarse),
           ...(labels && labelsOf.has(name) ? { labels: [...labels] } : {}),
+          ...(coarse && labelsOf.has(name) ? { coarse: { labels: [...coarse.labels], of: [...coarse.of] } } : {}),
           question: asked?.question ?? null,
         };
       }),

@@ -41,5 +41,9 @@ export function reviewedTask(name: string, pipeline: Pipeline, host: ModelHost):
   const policy = pipeline.policy(name);
   if (!policy) return null;
   const running = host.states().find((state) => state.task === name)?.running;
-  return { question: policy.question, labels: policy.labels.length > 0 ? policy.labels : (running?.labels ?? []) };
+  const { question, labels } = policy;
+  // The model's groups are of the model's labels, not of those that the config names in their place.
+  return labels.length > 0
+    ? { question, labels, coarse: null }
+    : { question, labels: running?.labels ?? [], coarse: running?.coarse ?? null };
 }

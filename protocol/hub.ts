@@ -175,9 +175,19 @@ const taskCountsSchema = z.strictObject({
   abstained: count,
   /** Those of `accepted` that a rule decided: no certificate is about them. 0 unless given. */
   acceptedByRule: count.optional(),
-  /** SHA-256 over the labels in order, one a line; with `labels` where the hub has asked for them. */
+  /** SHA-256 over the labels in order, one a line, and their groups; with `labels` where the hub has asked for them. */
   labelsDigest: sha256Hex.nullable(),
   labels: z.array(z.string().max(limits.textCharsMax)).max(hubLimits.labelsMax).optional(),
+  /** With `labels` where the model groups them: `of[i]` is the place in `coarse.labels` of the group of label i. */
+  coarse: z
+    .strictObject({
+      labels: z.array(z.string().max(limits.textCharsMax)).max(hubLimits.labelsMax),
+      of: z.array(count).max(hubLimits.labelsMax),
+    })
+    .refine(({ labels, of }) => of.every((at) => at < labels.length), {
+      error: "a label is of a group that has no name",
+    })
+    .optional(),
   question: z.string().max(limits.textCharsMax).nullable(),
 });
 export type TaskCounts = z.infer<typeof taskCountsSchema>;

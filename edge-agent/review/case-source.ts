@@ -39,6 +39,8 @@ export type HeldCase = Pick<
 export interface ReviewedTask {
   readonly question: string;
   readonly labels: readonly string[];
+  /** Groups of these labels, where the model has them: `of[i]` is the place in `coarse.labels` of label i's. */
+  readonly coarse?: { readonly labels: readonly string[]; readonly of: readonly number[] } | null;
 }
 
 export interface SourceReview {

@@ -152,6 +152,28 @@ function labelFlow(open: (clock: FakeClock) => Promise<ReviewPlace>): void {
     expect(await isAsked(lead)).toBe(false);
   });
 
+  test("a coarse answer is held against the group of what people say, and is of no certificate's business without groups", async () => {
+    const { held } = await begin();
+    const learn = async (sample: { readonly rung: "coarse"; readonly predicted: string }, said: string) => {
+      const caseId = await held({ kind: "audit", sample: { ...sample, certificate: "c-1" } });
+      await place.database.write((trx) =>
+        place.parts.gate.learn(trx, { kind: "label", caseId, label: said, source: "consensus" }),
+      );
+      return label(caseId);
+    };
+    const sample = { rung: "coarse", predicted: "Fruit" } as const;
+    expect(await learn(sample, "Kiwi")).toMatchObject({ state: "apart", is_wrong: null, truth: "Kiwi" });
+    expect(await learn(sample, "Fruit")).toMatchObject({ state: "ready", is_wrong: 0 });
+    const { store, task } = await learn(sample, "Fruit");
+    const coarse = JSON.stringify({ labels: ["Fruit", "Dairy"], of: [0, 1] });
+    const row = { store, task, labels_digest: "d", labels: '["Kiwi","Milk"]', coarse, question: null };
+    await place.database.write(({ db }) => db.insertInto("store_tasks").values(row).execute());
+    expect(await learn(sample, "Kiwi")).toMatchObject({ state: "ready", is_wrong: 0, truth: "Kiwi" });
+    expect(await learn(sample, "Milk")).toMatchObject({ state: "ready", is_wrong: 1, truth: "Milk" });
+    expect(await learn(sample, "Shoe")).toMatchObject({ state: "ready", is_wrong: 1 });
+    await place.database.write(({ db }) => db.deleteFrom("store_tasks").execute());
+  });
+
   test("what nobody can tell counts as wrong, and so does a sample whose picture is lost", async () => {
     const { held, answer } = await begin();
     const caseId = await held({ kind: "audit" });

@@ -19,7 +19,7 @@ export async function keepWorkTask(
   { store, task, labels, question }: WorkTask,
 ): Promise<void> {
   const digest = toHex(hasher.sha256(new TextEncoder().encode(labels.join("\n"))));
-  const values = { labels_digest: digest, labels: JSON.stringify(labels), question };
+  const values = { labels_digest: digest, labels: JSON.stringify(labels), coarse: null, question };
   await db
     .insertInto("store_tasks")
     .values({ store, task, ...values })

@@ -48,6 +48,8 @@ export interface FleetTables {
     /** JSON array of texts. */
     readonly labels: string;
     readonly question: string | null;
+    /** Groups of the labels (`TaskCounts.coarse`, JSON), where the model has them. */
+    readonly coarse: string | null;
   };
   readonly enrol_tokens: {
     /** SHA-256 of the token, hexadecimal: the token itself is shown once and kept nowhere. */

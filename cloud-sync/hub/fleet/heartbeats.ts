@@ -60,7 +60,10 @@ async function take(
   const isNewBoot = bootId !== row.boot_id;
   const { tasks, ...rest } = heartbeat;
   // Labels are kept apart; they would make every row of the fleet's page a large one.
-  const kept = JSON.stringify({ ...rest, tasks: tasks.map((task) => ({ ...task, labels: undefined })) });
+  const kept = JSON.stringify({
+    ...rest,
+    tasks: tasks.map((task) => ({ ...task, labels: undefined, coarse: undefined })),
+  });
   await trx.db
     .updateTable("agents")
     .set({
@@ -143,13 +146,14 @@ async function keepLabels(
     .execute();
   const known = new Map(rows.map((row) => [row.task, row.labels_digest]));
   const wanted: string[] = [];
-  for (const { task, labels, labelsDigest, question } of tasks) {
+  for (const { task, labels, labelsDigest, coarse, question } of tasks) {
     if (known.get(task) === labelsDigest && known.has(task)) continue;
     if (labelsDigest !== null && labels === undefined) {
       wanted.push(task);
       continue;
     }
-    const values = { labels_digest: labelsDigest, labels: JSON.stringify(labels ?? []), question };
+    const groups = coarse && coarse.of.length === labels?.length ? JSON.stringify(coarse) : null;
+    const values = { labels_digest: labelsDigest, labels: JSON.stringify(labels ?? []), coarse: groups, question };
     await db
       .insertInto("store_tasks")
       .values({ store, task, ...values })

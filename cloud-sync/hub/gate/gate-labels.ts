@@ -1,15 +1,27 @@
 import { type HubTransaction } from "../database/database.ts";
 import { type CaseTruth } from "../review/gate-port.ts";
 import { type HubParts } from "../room.ts";
+import { isWrongAnswer } from "./coarse-answers.ts";
 import { type GateLabelSource, type GateTables } from "./gate-tables.ts";
 
 type LabelRow = Pick<
   GateTables["gate_labels"],
-  "case_id" | "task" | "predicted" | "state" | "is_wrong" | "is_rule" | "answered_ms" | "counted_ms" | "kind"
+  | "case_id"
+  | "store"
+  | "task"
+  | "rung"
+  | "predicted"
+  | "state"
+  | "is_wrong"
+  | "is_rule"
+  | "answered_ms"
+  | "counted_ms"
+  | "kind"
 >;
 
 const columns = [
-  ...(["case_id", "task", "predicted", "state", "is_wrong", "is_rule", "answered_ms", "counted_ms", "kind"] as const),
+  ...(["case_id", "store", "task", "rung", "predicted", "state", "is_wrong", "is_rule"] as const),
+  ...(["answered_ms", "counted_ms", "kind"] as const),
 ] as const;
 
 /** Makes labels of what people and the world say, in the transaction in which they say it. */
@@ -18,9 +30,7 @@ export async function learnTruth(parts: HubParts, trx: HubTransaction, truth: Ca
   if (!row) return;
   switch (truth.kind) {
     case "label":
-      return settle(parts, trx, row, {
-        ...{ isWrong: truth.label !== row.predicted, truth: truth.label, source: truth.source },
-      });
+      return learnLabel(parts, trx, row, truth);
     case "wrong":
       return settle(parts, trx, row, { isWrong: true, truth: null, source: truth.source });
     case "unknowable":
@@ -37,6 +47,19 @@ export async function learnTruth(parts: HubParts, trx: HubTransaction, truth: Ca
           .execute();
       }
   }
+}
+
+/** Where nobody knows which group a label is of, a coarse answer is neither right nor wrong: of no certificate's business. */
+async function learnLabel(
+  parts: HubParts,
+  trx: HubTransaction,
+  row: LabelRow,
+  { label, source }: { readonly label: string; readonly source: GateLabelSource },
+): Promise<void> {
+  const isWrong = await isWrongAnswer(trx, row, label);
+  if (isWrong !== null) return settle(parts, trx, row, { isWrong, truth: label, source });
+  // What was counted stays as it was counted.
+  if (row.counted_ms === null) await write(parts, trx, row, { state: "apart", truth: label, source });
 }
 
 /**

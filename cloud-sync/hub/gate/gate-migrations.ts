@@ -6,6 +6,11 @@ export const gateMigrations: Readonly<Record<string, Migration>> = {
   "81-gate-states": { up: createStates },
   "82-gate-proposals": { up: createProposals },
   "83-gate-accepts": { up: createAccepts },
+  "84-gate-coarse": {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema.alterTable("store_tasks").addColumn("coarse", "text").execute();
+    },
+  },
 };
 
 /** Columns of a key and their types, in the order of the primary key. */
