@@ -75,12 +75,15 @@ class Forwarder implements RunningForwarder {
   #state: ForwarderState;
   #cancelRest: Cancel = () => undefined;
   #underWay: Promise<unknown> = Promise.resolve();
+  /** Rows were written since the journal was last asked for them: that it had none says nothing any more. */
+  #isWrittenSince = false;
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
     this.#pace = { ...defaultForwarderPace, ...options.pace };
     this.#state = startForwarder(this.#pace);
     this.#stopListening = options.outbox.onWritten(() => {
+      this.#isWrittenSince = true;
       if (this.#state.phase === "drained") this.#dispatch({ kind: "written" });
     });
     this.#dispatch({ kind: "start" });
@@ -121,6 +124,10 @@ class Forwarder implements RunningForwarder {
     const { state, effects } = forward(this.#state, event, inputs);
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
+    if (event.kind === "nothing" && state.phase === "drained" && this.#isWrittenSince) {
+      this.#dispatch({ kind: "written" });
+      return;
+    }
     this.#options.onChange?.();
   }
 
@@ -160,6 +167,7 @@ class Forwarder implements RunningForwarder {
 
   async #send(after: number, callBytesMax: number): Promise<ForwarderEvent> {
     const { outbox, briefs, logger } = this.#options;
+    this.#isWrittenSince = false;
     const batch = await nextBatch(outbox, briefs, after, callBytesMax);
     if (!batch) return { kind: "nothing" };
     const { request, announced } = batch;
