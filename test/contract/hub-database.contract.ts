@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type HubDatabase, type HubNews } from "../../cloud-sync/hub/database/database.ts";
+import { insertRows } from "../../cloud-sync/hub/database/insert-rows.ts";
 
 /** What every kind of hub database promises. `open` opens one more process's view of the same database. */
 export function hubDatabaseContract(
@@ -35,6 +36,30 @@ export function hubDatabaseContract(
       db.selectFrom("agents").select("enrolled_ms").where("agent_id", "=", "written").executeTakeFirst(),
     );
     expect(row?.enrolled_ms).toBe(1_795_000_000_123);
+  });
+
+  test.each([1, 2, 45])("%i rows of one call come back as they were, bytes and odd texts too", async (count) => {
+    const { database } = await open();
+    const id = (index: number) => `rows ${count} ${index} "\\u0000 \\x41 ' \n ü 😀`;
+    const rows = Array.from({ length: count }, (_, index) => ({
+      ...{ case_id: id(index), key: Uint8Array.from([0, index, 92, 255]), segment: index === 1 ? "half \ud83d" : "s" },
+      ...{ segment_offset: 2 ** 52 + index, sealed_bytes: 0 },
+    }));
+    const isNew = await database.write((trx) =>
+      insertRows(trx, "case_keys", rows, "on conflict (case_id) do nothing returning case_id"),
+    );
+    expect(isNew.map((row) => row["case_id"]).sort()).toEqual(rows.map((row) => row.case_id).sort());
+    const kept = await database.read((db) =>
+      db.selectFrom("case_keys").selectAll().where("case_id", "like", `rows ${count} %`).execute(),
+    );
+    const byId = new Map(kept.map((row) => [row.case_id, { ...row, key: [...row.key] }]));
+    expect(rows.map((row) => byId.get(row.case_id))).toEqual(
+      rows.map((row) => ({ ...row, key: [...row.key], segment: Buffer.from(row.segment).toString() })),
+    );
+    const again = await database.write((trx) =>
+      insertRows(trx, "case_keys", rows.slice(0, 40), "on conflict (case_id) do nothing returning case_id"),
+    );
+    expect(again).toEqual([]);
   });
 
   test("a transaction that throws leaves nothing behind, and its news are not told", async () => {

@@ -4,6 +4,7 @@ import { HoldpointError, type Logger } from "../../../protocol/index.ts";
 import { type HubNews } from "./database.ts";
 import { type Backend } from "./backend.ts";
 import { startNewsChannel } from "./postgres-news.node.ts";
+import { namedStatements } from "./postgres-statements.ts";
 import { type HubTables } from "./tables.ts";
 
 /** The one file that knows pg. It is an optional peer, so it is loaded when a PostgreSQL is named. */
@@ -42,7 +43,7 @@ export async function openPostgres(options: {
   // The pool listens to idle connections only: one that breaks between two statements of a transaction would end the
   // process. The transaction's next statement fails by itself.
   pool.on("connect", (client) => client.on("error", () => undefined));
-  const db = new Kysely<HubTables>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<HubTables>({ dialect: new PostgresDialect({ pool: namedStatements(pool) }) });
   const listeners = new Set<(news: HubNews) => void>();
   const hear = (news: HubNews): void => {
     for (const listener of listeners) listener(news);
