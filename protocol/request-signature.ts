@@ -91,23 +91,23 @@ export function readSignature(header: (name: string) => string | null): Result<R
 
 /**
  * Holds a signed request against its digest, the hub's clock and the key. What it does not know is whether the nonce
- * was used before and whether the key still counts: the caller's.
+ * was used before and whether the key still counts: the caller's. `verify` may run elsewhere; what it throws is thrown.
  */
-export function checkSignature(
+export async function checkSignature(
   request: SignedRequest,
   { facts, signature }: ReadSignature,
   contentDigest: string | null,
   nowMs: number,
   hasher: Hasher,
-  verify: (bytes: Uint8Array, signature: Uint8Array) => boolean,
-): Result<SignatureFacts> {
+  verify: (bytes: Uint8Array, signature: Uint8Array) => Promise<boolean>,
+): Promise<Result<SignatureFacts>> {
   const digest = contentDigestOf(hasher, request.body);
   if (contentDigest !== digest) return refused("HP_UNAUTHORIZED", "content-digest does not fit the body");
   const skewMs = facts.createdS * 1000 - nowMs;
   if (Math.abs(skewMs) > hubLimits.signatureSkewMsMax) {
     return refused("HP_CLOCK", `the signature's time is ${Math.round(skewMs / 1000)} s off the hub's clock`);
   }
-  if (!verify(signatureBase(request, facts, digest), signature)) {
+  if (!(await verify(signatureBase(request, facts, digest), signature))) {
     return refused("HP_UNAUTHORIZED", "the signature does not fit the request");
   }
   return ok(facts);

@@ -3,7 +3,7 @@ import { HoldpointError, type Exchange, type Logger, type Route } from "../../pr
 import { systemClock, systemRandom, systemTimers } from "../../protocol/platform/clock.node.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { serveHttp } from "../../protocol/platform/http-server.node.ts";
-import { signatureVerifier } from "../../protocol/platform/signing.node.ts";
+import { asideVerifier, signatureVerifier } from "../../protocol/platform/signing.node.ts";
 import { isLocalHost } from "../review/guards.ts";
 import { callLimits } from "./api/call-limits.ts";
 import { clientAddress } from "./api/client-address.ts";
@@ -128,7 +128,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
     undo.push(() => metrics.close());
     const state: HubRoom = { routes: stateRoutes({ database, metricsText: () => metrics.text() }) };
     const rooms = [state, people, ...(await openRooms(parts, options, undo))];
-    const door = createAgentDoor({ ...shared, database, verifier: signatureVerifier });
+    const door = createAgentDoor({ ...shared, database, verifier: asideVerifier });
     undo.push(() => door.close());
     const operations = withReference(rooms.flatMap((room) => room.routes));
     const routes = gatewayRoutes(operations, {

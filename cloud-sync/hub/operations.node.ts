@@ -23,7 +23,7 @@ export interface OperationsOptions {
 }
 
 export function openOperations(parts: HubParts, options: OperationsOptions): readonly HubRoom[] {
-  const sign = (bytes: Uint8Array): Uint8Array => options.key.sign(bytes);
+  const sign = (bytes: Uint8Array): Promise<Uint8Array> => options.key.signAside(bytes);
   const certificatesOf: BundleParts["certificatesOf"] = (db, store) => bundleCertificates(db, store, sign);
   const sender = createWebhookSender({ allow: options.allowedWebhookHosts });
   return [

@@ -4,6 +4,8 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, t
 export interface SigningKey {
   readonly publicKey: string;
   sign(bytes: Uint8Array): Uint8Array;
+  /** The same signature, made in one of Node's threads: the event loop goes on meanwhile. */
+  signAside(bytes: Uint8Array): Promise<Uint8Array>;
   /** PKCS #8 in PEM: what is written to a file that only its owner reads. */
   readonly pem: string;
 }
@@ -26,17 +28,39 @@ function signingKey(key: KeyObject): SigningKey {
   return {
     publicKey,
     sign: (bytes) => sign(null, bytes, key),
+    signAside: (bytes) =>
+      new Promise((resolve, reject) => {
+        sign(null, bytes, key, (cause, signature) => (cause ? reject(cause) : resolve(signature)));
+      }),
     pem: key.export({ format: "pem", type: "pkcs8" }).toString(),
   };
 }
 
 /** Whoever checks a signature of that public key; null where it is no key. */
 export function signatureVerifier(publicKey: string): ((bytes: Uint8Array, signature: Uint8Array) => boolean) | null {
-  let key: KeyObject;
+  const key = readPublicKey(publicKey);
+  return key && ((bytes, signature) => verify(null, bytes, key, signature));
+}
+
+/**
+ * The same for whoever serves many callers: the check runs in one of Node's threads and the event loop goes on. A
+ * signature costs more than everything else that a small call asks of a hub.
+ */
+export function asideVerifier(
+  publicKey: string,
+): ((bytes: Uint8Array, signature: Uint8Array) => Promise<boolean>) | null {
+  const key = readPublicKey(publicKey);
+  if (!key) return null;
+  return (bytes, signature) =>
+    new Promise((resolve, reject) => {
+      verify(null, bytes, key, signature, (cause, isIt) => (cause ? reject(cause) : resolve(isIt)));
+    });
+}
+
+function readPublicKey(publicKey: string): KeyObject | null {
   try {
-    key = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKey }, format: "jwk" });
+    return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: publicKey }, format: "jwk" });
   } catch {
     return null;
   }
-  return (bytes, signature) => verify(null, bytes, key, signature);
 }

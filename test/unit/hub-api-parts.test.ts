@@ -9,6 +9,7 @@ import { createPlaces } from "../../cloud-sync/hub/api/places.ts";
 import { proxyList } from "../../cloud-sync/hub/api/proxies.node.ts";
 import { referencePage } from "../../cloud-sync/hub/api/reference-page.ts";
 import { openApiDocument } from "../../cloud-sync/hub/api/openapi.ts";
+import { together } from "../../cloud-sync/hub/api/together.ts";
 import { createTokenBuckets } from "../../cloud-sync/hub/api/token-bucket.ts";
 import { HoldpointError } from "../../protocol/index.ts";
 import { testExchange } from "../support/hub-exchange.ts";
@@ -188,6 +189,49 @@ describe("work that is done a few at a time", () => {
     }
     expect(begun).toEqual([0, 1, 2, 3, 4]);
     expect(await Promise.all(all.slice(0, 5))).toEqual([0, new Error("of its own"), 2, 3, 4]);
+  });
+});
+
+describe("work that is done in common", () => {
+  const shared = { itemsMax: 3, keyOf: (item: string) => item.slice(0, 1), isEverybodys: () => false };
+
+  test("goes at once where nobody is before it, and what comes meanwhile goes together, two of one key apart", async () => {
+    const batches: (readonly string[])[] = [];
+    const run = together<string, string>({
+      ...shared,
+      run: async (items) => {
+        batches.push(items);
+        await new Promise((resolve) => setImmediate(resolve));
+        return items.map((item) => item.toUpperCase());
+      },
+    });
+    const all = ["a1", "b1", "a2", "a3", "c1", "d1"].map((item) => run(item));
+    expect(batches).toEqual([["a1"]]);
+    expect(await Promise.all(all)).toEqual(["A1", "B1", "A2", "A3", "C1", "D1"]);
+    expect(batches).toEqual([["a1"], ["b1", "a2", "c1"], ["a3", "d1"]]);
+    expect(await run("later")).toBe("LATER");
+  });
+
+  test("one at fault fails alone; what is everybody's fails for all, once", async () => {
+    let runs = 0;
+    let isGone = false;
+    const run = together<string, string>({
+      ...shared,
+      isEverybodys: () => isGone,
+      run: async (items) => {
+        runs += 1;
+        await Promise.resolve();
+        if (isGone || items.includes("bad")) throw new Error("no");
+        return items;
+      },
+    });
+    const fates = (items: readonly string[]) =>
+      Promise.all(items.map((item) => run(item).catch((cause: unknown) => (cause as Error).message)));
+    expect(await fates(["first", "good", "bad", "kind"])).toEqual(["first", "good", "no", "kind"]);
+    expect(runs).toBe(1 + 1 + 3);
+    isGone = true;
+    expect(await fates(["first", "good", "bad", "kind"])).toEqual(["no", "no", "no", "no"]);
+    expect(runs).toBe(5 + 2);
   });
 });
 

@@ -43,7 +43,8 @@ export type HubNews =
   | { readonly kind: "review"; readonly reviewer: string; readonly news: ReviewNews }
   /** The queue of a task is longer or shorter. */
   | { readonly kind: "queue"; readonly task: string }
-  | { readonly kind: "agent"; readonly agentId: string }
+  /** An agent changed. `isReport`: only what it says of itself and has sent; its key, name and rights are as before. */
+  | { readonly kind: "agent"; readonly agentId: string; readonly isReport?: true }
   | { readonly kind: "config" }
   /** Labels of a task wait to be counted, its contract is another, or a certificate is. */
   | { readonly kind: "gate"; readonly task: string }

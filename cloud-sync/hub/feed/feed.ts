@@ -3,8 +3,10 @@ import { feedReplySchema, HoldpointError, hubLimits, type FeedItem, type FeedRep
 import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
 import { type HubDatabase, type HubTransaction } from "../database/database.ts";
+import { insertRows } from "../database/insert-rows.ts";
 import { type HubParts } from "../room.ts";
 import { createForgetting } from "./feed-forgetting.ts";
+import { createFeedReading, type FeedReading } from "./feed-reading.ts";
 
 /**
  * What the hub has to say to each agent, in one numbered line per agent. Numbers are given out under the lock of the
@@ -37,7 +39,7 @@ interface NumberedEntry {
   readonly entry: FeedEntry;
 }
 
-/** Rows of one statement: five columns each, and SQLite binds at most 32,766 values. */
+/** Rows of one statement. */
 const rowsMax = 1000;
 
 /**
@@ -53,7 +55,7 @@ export async function writeFeedItems(
     const rows = items.slice(from, from + rowsMax).map(({ agentId, seq, entry }) => {
       return { agent_id: agentId, seq, kind: entry.kind, body: JSON.stringify(entry), made_ms: nowMs };
     });
-    await trx.db.insertInto("feed_items").values(rows).execute();
+    await insertRows(trx, "feed_items", rows);
   }
   for (const { agentId } of items) trx.tell({ kind: "feed", agentId });
 }
@@ -66,6 +68,7 @@ const feedQuery = z.strictObject({
 export function feedRoutes(parts: HubParts): readonly HubRoute[] {
   const bell = createBell(parts.database);
   const forgetting = createForgetting(parts);
+  const reading = createFeedReading(parts);
   return [
     agentRoute({
       method: "GET",
@@ -77,10 +80,10 @@ export function feedRoutes(parts: HubParts): readonly HubRoute[] {
         // Listened for before the first look, so that nothing slips in between.
         const rung = bell.wait(caller.agentId);
         try {
-          const { cursor, taken, isNewest } = await cursorOf(parts, caller, query.cursor ?? null);
+          const { cursor, taken, isNewest } = await cursorOf(parts, reading, caller, query.cursor ?? null);
           if (cursor > taken) forgetting.note(caller.agentId, cursor);
           const look = { cursor, waitMs: query.wait ?? 0, gone: exchange.gone };
-          return await waitForItems(parts, bell, caller, { ...look, rung: isNewest ? rung : null });
+          return await waitForItems({ ...parts, bell, reading }, caller, { ...look, rung: isNewest ? rung : null });
         } finally {
           rung.leave();
         }
@@ -101,17 +104,20 @@ interface FeedPlace {
  * `<hub>.<seq>`. A cursor of another hub, or one that is ahead of this hub (it was restored from a backup), starts anew
  * from what there is: the agent applies nothing twice. Throws HP_SCHEMA.
  */
-async function cursorOf({ hubId, database }: HubParts, agent: AgentCaller, text: string | null): Promise<FeedPlace> {
+async function cursorOf(
+  { hubId }: HubParts,
+  reading: FeedReading,
+  agent: AgentCaller,
+  text: string | null,
+): Promise<FeedPlace> {
   const start = { cursor: 0, taken: 0, isNewest: false };
   if (text === null || text === "") return start;
   const [hub, seq] = [text.slice(0, text.lastIndexOf(".")), Number(text.slice(text.lastIndexOf(".") + 1))];
   if (!Number.isSafeInteger(seq) || seq < 0) throw new HoldpointError("HP_SCHEMA", "cursor: is none of this hub's");
   if (hub !== hubId) return start;
-  const row = await database.read((db) =>
-    db.selectFrom("agents").select(["feed_seq", "feed_taken"]).where("agent_id", "=", agent.agentId).executeTakeFirst(),
-  );
-  if (!row || seq > row.feed_seq) return start;
-  return { cursor: seq, taken: row.feed_taken, isNewest: seq === row.feed_seq };
+  const place = await reading.place(agent.agentId);
+  if (!place || seq > place.newest) return start;
+  return { cursor: seq, taken: place.taken, isNewest: seq === place.newest };
 }
 
 interface FeedLook {
@@ -123,8 +129,7 @@ interface FeedLook {
 }
 
 async function waitForItems(
-  parts: HubParts,
-  bell: FeedBell,
+  parts: HubParts & { readonly bell: FeedBell; readonly reading: FeedReading },
   agent: AgentCaller,
   { cursor, waitMs, gone, rung: before }: FeedLook,
 ): Promise<FeedReply> {
@@ -132,7 +137,7 @@ async function waitForItems(
   let rung = before;
   for (;;) {
     if (rung) await rungOrOver(parts, rung, endMs, gone);
-    rung = bell.wait(agent.agentId);
+    rung = parts.bell.wait(agent.agentId);
     const reply = await read(parts, agent, cursor);
     if (reply.items.length > 0 || parts.clock.monotonicMs() >= endMs || gone.aborted) {
       rung.leave();
@@ -193,17 +198,12 @@ function createBell(database: HubDatabase): FeedBell {
   };
 }
 
-async function read({ hubId, database }: HubParts, { agentId }: AgentCaller, cursor: number): Promise<FeedReply> {
-  const rows = await database.read((db) =>
-    db
-      .selectFrom("feed_items")
-      .select(["seq", "body"])
-      .where("agent_id", "=", agentId)
-      .where("seq", ">", cursor)
-      .orderBy("seq")
-      .limit(hubLimits.feedItemsMax)
-      .execute(),
-  );
+async function read(
+  { hubId, reading }: Pick<HubParts, "hubId"> & { readonly reading: FeedReading },
+  { agentId }: AgentCaller,
+  cursor: number,
+): Promise<FeedReply> {
+  const rows = await reading.items({ agentId, cursor });
   const items = rows.map(({ seq, body }) => ({ ...(JSON.parse(body) as FeedEntry), seq }));
   return { cursor: `${hubId}.${rows.at(-1)?.seq ?? cursor}`, items };
 }

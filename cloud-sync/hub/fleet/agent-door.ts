@@ -12,17 +12,17 @@ import { type HubDatabase } from "../database/database.ts";
 
 /**
  * Tells which agent signed a call. A key is read from the database once and kept until news say that it changed, so a
- * revocation counts everywhere within the time that news take.
+ * revocation counts everywhere within the time that news take. What an agent reports of itself changes no key.
  */
 export interface AgentDoorOptions {
   readonly database: HubDatabase;
   readonly clock: Clock;
   readonly hasher: Hasher;
-  /** Ed25519 over a raw public key in base64url; null where it is none. */
+  /** Ed25519 over a raw public key in base64url, beside the event loop; null where it is none. */
   readonly verifier: (publicKey: string) => Verify | null;
 }
 
-type Verify = (bytes: Uint8Array, signature: Uint8Array) => boolean;
+type Verify = (bytes: Uint8Array, signature: Uint8Array) => Promise<boolean>;
 
 interface KnownAgent {
   readonly caller: AgentCaller;
@@ -45,12 +45,17 @@ export function createAgentDoor(options: AgentDoorOptions): AgentDoor {
   const { database, clock, hasher } = options;
   const known = new RecentMap<string, KnownAgent>(agentsMax);
   const nonces = new RecentMap<string, true>(noncesMax);
+  /** Raised by every piece of news that takes a key away: a row that was read before it is not kept. */
+  let changes = 0;
   const stop = database.onNews((news) => {
+    if (news.kind !== "resync" && (news.kind !== "agent" || news.isReport === true)) return;
+    changes += 1;
     if (news.kind === "agent") known.delete(news.agentId);
-    if (news.kind === "resync") known.clear();
+    else known.clear();
   });
 
   async function read(agentId: string): Promise<KnownAgent | null> {
+    const before = changes;
     const row = await database.read((db) =>
       db
         .selectFrom("agents")
@@ -62,7 +67,7 @@ export function createAgentDoor(options: AgentDoorOptions): AgentDoor {
     if (!row || !verify) return null;
     const caller: AgentCaller = { kind: "agent", agentId: row.agent_id, store: row.store, name: row.name };
     const found = { caller, revoked: row.state === "revoked", verify };
-    known.set(agentId, found);
+    if (changes === before) known.set(agentId, found);
     return found;
   }
 
@@ -77,7 +82,7 @@ export function createAgentDoor(options: AgentDoorOptions): AgentDoor {
       const { pathname, search } = new URL(exchange.request.url);
       const request = { method: exchange.request.method, path: pathname, query: search, body };
       const digest = exchange.header("content-digest");
-      const checked = checkSignature(request, signature.value, digest, clock.wallMs(), hasher, agent.verify);
+      const checked = await checkSignature(request, signature.value, digest, clock.wallMs(), hasher, agent.verify);
       if (!checked.ok) throw checked.error;
       if (agent.revoked) throw new HoldpointError("HP_REVOKED", `the agent ${agent.caller.name} was shut out`);
       const used = `${keyId} ${nonce}`;

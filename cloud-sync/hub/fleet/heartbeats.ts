@@ -7,13 +7,21 @@ import {
 } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
+import { filledUp, isDatabaseGone, together } from "../api/together.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 import { agentEvent } from "./agent-event.ts";
 import { addDecisions, decisionsSince } from "./decision-counts.ts";
+import { type FleetTables } from "./fleet-tables.ts";
 
 /** What the agents say of themselves, every half minute and after a change. */
 export function heartbeatRoutes(parts: HubParts): readonly HubRoute[] {
+  const beat = together<Beat, HeartbeatReply | null>({
+    itemsMax: togetherMax,
+    keyOf: ({ caller }) => caller.agentId,
+    run: (beats) => parts.database.write((trx) => beatAll(parts, trx, beats)),
+    isEverybodys: isDatabaseGone,
+  });
   return [
     agentRoute({
       method: "POST",
@@ -23,7 +31,11 @@ export function heartbeatRoutes(parts: HubParts): readonly HubRoute[] {
       // Labels of every task may come along, once.
       bodyBytesMax: 8 * 1024 * 1024,
       reply: heartbeatReplySchema,
-      handle: ({ caller, body }) => beat(parts, caller, body),
+      handle: async ({ caller, body }) => {
+        const reply = await beat({ caller, heartbeat: body });
+        if (reply) return reply;
+        throw new HoldpointError("HP_CLONED", `another box reports as ${caller.name} of ${caller.store}`);
+      },
     }),
   ];
 }
@@ -31,33 +43,77 @@ export function heartbeatRoutes(parts: HubParts): readonly HubRoute[] {
 /** Pace of the heartbeats, milliseconds: with ten thousand agents some three hundred a second. */
 export const heartbeatEveryMs = 30_000;
 
-async function beat(parts: HubParts, caller: AgentCaller, heartbeat: Heartbeat): Promise<HeartbeatReply> {
-  const reply = await parts.database.write((trx) => take(parts, trx, caller, heartbeat));
-  if (reply) return reply;
-  throw new HoldpointError("HP_CLONED", `another box reports as ${caller.name} of ${caller.store}`);
+/** Heartbeats of one transaction: they hold their agents' rows until the commit. */
+const togetherMax = 64;
+
+interface Beat {
+  readonly caller: AgentCaller;
+  readonly heartbeat: Heartbeat;
 }
+
+/**
+ * All heartbeats that wait, in one transaction; null for each that is a cloned box's. Agents are locked in one order, and
+ * what they count is written store by store, so that two processes wait for each other and seldom deadlock.
+ */
+async function beatAll(
+  parts: HubParts,
+  trx: HubTransaction,
+  beats: readonly Beat[],
+): Promise<readonly (HeartbeatReply | null)[]> {
+  const agentIds = beats.map(({ caller }) => caller.agentId);
+  const ids = filledUp(agentIds);
+  const rows = await trx.db
+    .selectFrom("agents")
+    .select(["agent_id", "boot_id", "boot_before", "config_version", "heartbeat", "offline_ms", "cloned_ms"])
+    .where("agent_id", "in", ids)
+    .$if(parts.database.kind === "postgres", (query) => query.orderBy("agent_id").forUpdate())
+    .execute();
+  const rowOf = new Map(rows.map((row) => [row.agent_id, row]));
+  const streams = await trx.db
+    .selectFrom("ingest_streams")
+    .select(["agent_id", "epoch", "watermark"])
+    .where("agent_id", "in", ids)
+    .execute();
+  const answerP95Of = await answerTimes(
+    trx,
+    beats.flatMap(({ heartbeat }) => heartbeat.tasks),
+  );
+  const replies = new Map<string, HeartbeatReply | null>();
+  const byStore = [...beats].sort((one, other) => (one.caller.store < other.caller.store ? -1 : 1));
+  for (const beat of byStore) {
+    const { agentId } = beat.caller;
+    const row = rowOf.get(agentId);
+    if (!row) throw new HoldpointError("HP_NOT_FOUND", "this agent is not one of the fleet any more");
+    const { epoch } = beat.heartbeat.outbox;
+    const stream = streams.find((one) => one.agent_id === agentId && one.epoch === epoch);
+    const taken = await take(parts, trx, beat, row);
+    replies.set(
+      agentId,
+      taken && { ...taken, watermark: stream?.watermark ?? 0, ...answerP95Of(beat.heartbeat.tasks) },
+    );
+  }
+  return agentIds.map((agentId) => replies.get(agentId) ?? null);
+}
+
+type AgentState = Pick<
+  FleetTables["agents"],
+  "boot_id" | "boot_before" | "config_version" | "heartbeat" | "offline_ms" | "cloned_ms"
+>;
 
 /** Null where the heartbeat is a cloned box's: that one is written down, and nothing else of it counts. */
 async function take(
   parts: HubParts,
   trx: HubTransaction,
-  caller: AgentCaller,
-  heartbeat: Heartbeat,
-): Promise<HeartbeatReply | null> {
+  { caller, heartbeat }: Beat,
+  row: AgentState,
+): Promise<Omit<HeartbeatReply, "watermark"> | null> {
   const nowMs = Math.round(parts.clock.wallMs());
-  const row = await trx.db
-    .selectFrom("agents")
-    .select(["boot_id", "boot_before", "config_version", "heartbeat", "offline_ms", "cloned_ms"])
-    .where("agent_id", "=", caller.agentId)
-    .$if(parts.database.kind === "postgres", (query) => query.forUpdate())
-    .executeTakeFirstOrThrow();
-  const { bootId, outbox } = heartbeat;
+  const { bootId } = heartbeat;
   // A start replaces the boot before it for good. One that comes back after that runs beside its successor.
   if (bootId === row.boot_before && bootId !== row.boot_id) {
     await tellOfClone(parts, trx, caller, row.cloned_ms, nowMs);
     return null;
   }
-  const isNewBoot = bootId !== row.boot_id;
   const { tasks, ...rest } = heartbeat;
   // Labels are kept apart; they would make every row of the fleet's page a large one.
   const kept = JSON.stringify({
@@ -72,46 +128,42 @@ async function take(
       software: heartbeat.software,
       boot_id: bootId,
       offline_ms: null,
-      ...(isNewBoot ? { boot_before: row.boot_id } : {}),
+      ...(bootId === row.boot_id ? {} : { boot_before: row.boot_id }),
     })
     .where("agent_id", "=", caller.agentId)
     .execute();
-  const before = row.heartbeat === null ? null : (JSON.parse(row.heartbeat) as Heartbeat);
-  await addDecisions(trx, caller.store, decisionsSince(before, heartbeat), nowMs);
+  // Without a task there is nothing to count, and the text of the last heartbeat need not be read.
+  if (tasks.length > 0) {
+    const before = row.heartbeat === null ? null : (JSON.parse(row.heartbeat) as Heartbeat);
+    await addDecisions(trx, caller.store, decisionsSince(before, heartbeat), nowMs);
+  }
   if (row.offline_ms !== null) await parts.events.emit(trx, [agentEvent("agent.online", caller, {})]);
   const labelsWanted = await keepLabels(trx.db, caller.store, tasks);
-  const stream = await trx.db
-    .selectFrom("ingest_streams")
-    .select("watermark")
-    .where("agent_id", "=", caller.agentId)
-    .where("epoch", "=", outbox.epoch)
-    .executeTakeFirst();
-  trx.tell({ kind: "agent", agentId: caller.agentId });
-  const answerP95Ms = await answerTimes(trx, tasks);
-  return {
-    nowMs,
-    configVersion: row.config_version === 0 ? null : row.config_version,
-    watermark: stream?.watermark ?? 0,
-    labelsWanted,
-    ...(Object.keys(answerP95Ms).length > 0 ? { answerP95Ms } : {}),
-    nextMs: heartbeatEveryMs,
-  };
+  trx.tell({ kind: "agent", agentId: caller.agentId, isReport: true });
+  const configVersion = row.config_version === 0 ? null : row.config_version;
+  return { nowMs, configVersion, labelsWanted, nextMs: heartbeatEveryMs };
 }
 
 /** How long people take, for the tasks whose gate keeper knows it: agents hold their reviewers' capacity against it. */
-async function answerTimes({ db }: HubTransaction, tasks: Heartbeat["tasks"]): Promise<Record<string, number>> {
-  if (tasks.length === 0) return {};
+async function answerTimes(
+  { db }: HubTransaction,
+  all: Heartbeat["tasks"],
+): Promise<(tasks: Heartbeat["tasks"]) => Pick<HeartbeatReply, "answerP95Ms">> {
+  if (all.length === 0) return () => ({});
   const rows = await db
     .selectFrom("gate_tasks")
     .select(["task", "answer_p95_ms"])
     .where("answer_p95_ms", "is not", null)
-    .where(
-      "task",
-      "in",
-      tasks.map(({ task }) => task),
-    )
+    .where("task", "in", [...new Set(all.map(({ task }) => task))])
     .execute();
-  return Object.fromEntries(rows.flatMap((row) => (row.answer_p95_ms === null ? [] : [[row.task, row.answer_p95_ms]])));
+  const known = new Map(rows.map((row) => [row.task, row.answer_p95_ms]));
+  return (tasks) => {
+    const times = tasks.flatMap(({ task }): [string, number][] => {
+      const p95Ms = known.get(task) ?? null;
+      return p95Ms === null ? [] : [[task, p95Ms]];
+    });
+    return times.length === 0 ? {} : { answerP95Ms: Object.fromEntries(times) };
+  };
 }
 
 /** A clone reports every half minute; once an hour it is worth a line. */
@@ -125,7 +177,7 @@ async function tellOfClone(
   nowMs: number,
 ): Promise<void> {
   await trx.db.updateTable("agents").set({ cloned_ms: nowMs }).where("agent_id", "=", caller.agentId).execute();
-  trx.tell({ kind: "agent", agentId: caller.agentId });
+  trx.tell({ kind: "agent", agentId: caller.agentId, isReport: true });
   if (beforeMs !== null && nowMs - beforeMs < cloneToldEveryMs) return;
   const subject = `agent:${caller.agentId}`;
   await audit.record(trx, { actor: "hub", action: "agent.cloned", subject, detail: { store: caller.store } });

@@ -52,7 +52,7 @@ async function tellOfMissing({ database, clock, events }: HubParts): Promise<num
       agentEvent("agent.offline", { agentId, store, name }, { seenMs }),
     );
     await events.emit(trx, told);
-    for (const { agent_id: agentId } of missing) trx.tell({ kind: "agent", agentId });
+    for (const { agent_id: agentId } of missing) trx.tell({ kind: "agent", agentId, isReport: true });
     return missing.length;
   });
 }

@@ -18,7 +18,7 @@ const modelsMax = 4;
 export async function bundleCertificates(
   db: Db,
   store: string,
-  sign: (bytes: Uint8Array) => Uint8Array,
+  sign: (bytes: Uint8Array) => Promise<Uint8Array>,
 ): Promise<readonly Certificate[]> {
   const contracts = await db
     .selectFrom("gate_contracts")
@@ -52,7 +52,7 @@ export async function bundleCertificates(
         adjust: isOwn ? null : await adjustOf(db, store, key),
         cap: isOwn ? null : await capAt(db, key),
       };
-      found.push({ ...document, signature: toBase64(sign(certificateBytes(document))) });
+      found.push({ ...document, signature: toBase64(await sign(certificateBytes(document))) });
     }
   }
   return found.slice(0, certificatesMax);

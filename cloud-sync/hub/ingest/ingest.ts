@@ -77,7 +77,7 @@ async function ingest(options: IngestOptions, agent: AgentCaller, request: Inges
       .where("agent_id", "=", agent.agentId)
       .where("epoch", "=", request.epoch)
       .execute();
-    trx.tell({ kind: "agent", agentId: agent.agentId });
+    trx.tell({ kind: "agent", agentId: agent.agentId, isReport: true });
     return { watermark: last, refused, wanted: await wantedPictures(trx, agent, rows) };
   });
 }
