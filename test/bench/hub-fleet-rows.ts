@@ -9,8 +9,10 @@ import { pictureBytes } from "./hub-load.ts";
 const rowsEach = 3;
 const beatEveryMs = 30_000;
 const targetMs = 1_000;
-/** What is measured after everything has arrived: heartbeats and feeds alone, over two of their turns. */
-const steadyMs = 60_000;
+/** A fleet whose backlog is not in by then is more than this machine has room for, and the bench says so. */
+const backlogMsMax = 300_000;
+/** What is measured after everything has arrived: heartbeats and feeds alone, over one of their turns. */
+const steadyMs = 30_000;
 
 /**
  * A fleet on one hub process: every agent keeps a feed open, beats every half minute, and has a few cases that it could
@@ -33,7 +35,7 @@ async function fleetRows(kind: StoreKind, agents: number): Promise<readonly Benc
       }),
     );
     const isDelivered = (): boolean => members.every((member) => member.isDelivered);
-    await waitFor(isDelivered, 600_000, "the fleet's backlog");
+    await waitFor(isDelivered, backlogMsMax, "the fleet's backlog");
     const drainedMs = performance.now() - startMs;
     const before = await place.hub.look();
     const arrival = calls.splice(0);
