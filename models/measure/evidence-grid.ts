@@ -35,6 +35,11 @@ export interface EvidencePoint {
   readonly decisions: number;
   /** The largest ln E so far. It never falls: what was proved once stays proved in this epoch. */
   readonly supLnEvidence: number;
+  /**
+   * When the evidence was last at its largest, a label lay between this gate threshold and the next more careful one.
+   * Only a right label makes it so, because only a right one lifts the evidence; it stays.
+   */
+  readonly isTold: boolean;
 }
 
 /** Evidence over time for a fixed list of gate thresholds, from careful to generous. Plain data, kept as JSON. */
@@ -91,7 +96,7 @@ export function startGrid(
       weight: own[index] ?? 0,
       ...{ labels: 0, errors: 0, lnCertain: 0, sampled: 0, sampledErrors: 0 },
       weighted: noWeightedEvidence,
-      ...{ decisions: 0, supLnEvidence: 0 },
+      ...{ decisions: 0, supLnEvidence: 0, isTold: false },
     }),
   );
   return Object.freeze({ maxError, delta, labels: 0, decisions: 0, points: Object.freeze(points) });
@@ -103,9 +108,11 @@ export function startGrid(
  */
 export function observed(grid: EvidenceGrid, label: EvidenceLabel): EvidenceGrid {
   requireLabel(label);
-  const points = grid.points.map((point) =>
-    label.confidence >= point.gateThreshold ? pointAfter(point, label, grid.maxError) : point,
-  );
+  const points: EvidencePoint[] = [];
+  for (const point of grid.points) {
+    const isCounted = label.confidence >= point.gateThreshold;
+    points.push(isCounted ? pointAfter(point, label, grid.maxError, labelsOf(points.at(-1))) : point);
+  }
   const decisions = grid.decisions + 1 / label.propensity;
   return Object.freeze({ ...grid, labels: grid.labels + 1, decisions, points: Object.freeze(points) });
 }
@@ -143,15 +150,16 @@ export function certifiedByEvidence(grid: EvidenceGrid): EvidenceFinding | null 
     const level = point.weight * grid.delta + handed;
     // A level of 0 rejects nothing, however strong the evidence.
     const isRejected = level > 0 && point.supLnEvidence >= -Math.log(level);
-    // A lower gate threshold that no label tells apart accepts nothing more: the higher one is as good, and safer.
-    const isTold = best === null || point.labels + point.sampled > best.point.labels + best.point.sampled;
-    if (isRejected && isTold) best = Object.freeze({ point, level });
+    // A lower gate threshold that no label told apart accepts nothing more: the higher one is as good, and safer. Told
+    // by the labels that proved it: were it by those of now, a wrong one in between would lower the gate threshold.
+    if (isRejected && (best === null || point.isTold)) best = Object.freeze({ point, level });
     handed = isRejected ? level : 0;
   }
   return best;
 }
 
-function pointAfter(point: EvidencePoint, label: EvidenceLabel, maxError: number): EvidencePoint {
+/** `above`: labels of the next more careful point, this one included. */
+function pointAfter(point: EvidencePoint, label: EvidenceLabel, maxError: number, above: number): EvidencePoint {
   const wrong = label.isWrong ? 1 : 0;
   const decisions = point.decisions + 1 / label.propensity;
   const counted =
@@ -163,8 +171,10 @@ function pointAfter(point: EvidencePoint, label: EvidenceLabel, maxError: number
           sampledErrors: point.sampledErrors + wrong,
           weighted: weighted(point.weighted, label, maxError),
         };
-  const supLnEvidence = Math.max(point.supLnEvidence, lnEvidence(counted));
-  return Object.freeze({ ...counted, decisions, supLnEvidence });
+  const ln = lnEvidence(counted);
+  if (ln <= point.supLnEvidence) return Object.freeze({ ...counted, decisions });
+  const isTold = point.isTold || labelsOf(counted) > above;
+  return Object.freeze({ ...counted, decisions, supLnEvidence: ln, isTold });
 }
 
 function pointCorrected(point: EvidencePoint, label: Omit<EvidenceLabel, "isWrong">, maxError: number): EvidencePoint {
@@ -179,6 +189,10 @@ function pointCorrected(point: EvidencePoint, label: Omit<EvidenceLabel, "isWron
   const wrong = weighted(noWeightedEvidence, { ...label, isWrong: true }, maxError);
   const swapped = point.weighted.map((ln, bet) => ln + (wrong[bet] ?? 0) - (right[bet] ?? 0));
   return Object.freeze({ ...point, sampledErrors: point.sampledErrors + 1, weighted: swapped });
+}
+
+function labelsOf(point: EvidencePoint | undefined): number {
+  return point === undefined ? 0 : point.labels + point.sampled;
 }
 
 function certain(point: EvidencePoint, errors: number, labels: number, maxError: number): EvidencePoint {

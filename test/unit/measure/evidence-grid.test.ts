@@ -95,6 +95,17 @@ describe("the walk over evidence", () => {
     expect(certifiedByEvidence({ ...grid, points: own })).toMatchObject({ level: 0.025 });
   });
 
+  test("a wrong label between two proved gate thresholds leaves the careful one in force", () => {
+    const proved = after(startGrid([0.9, 0.7], contract), many(600, certain(0.95)));
+    expect(certifiedByEvidence(proved)).toMatchObject({ point: { gateThreshold: 0.9 } });
+    // Both are proved, and no label told them apart. One that is wrong must not be what does.
+    const after1 = observed(proved, certain(0.8, true));
+    expect(certifiedByEvidence(after1)).toMatchObject({ point: { gateThreshold: 0.9 } });
+    // Right ones may, once the evidence has made good for the wrong one.
+    const told = after(after1, many(600, certain(0.8)));
+    expect(certifiedByEvidence(told)).toMatchObject({ point: { gateThreshold: 0.7 } });
+  });
+
   test("a wrong label never lowers the gate threshold, and more labels never lift what was proved", () => {
     const labels = fc.array(
       fc.record({
@@ -120,7 +131,7 @@ describe("the walk over evidence", () => {
           }
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 100 },
     );
   });
 
