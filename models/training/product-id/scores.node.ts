@@ -6,32 +6,22 @@
  * Confidences are calibrated as they are served. The pictures that the calibration was fitted on are left out, and
  * near-duplicates share a basket.
  */
-import { readFile, writeFile } from "node:fs/promises";
-import path from "node:path";
+import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { applyCalibration } from "../../calibration.ts";
 import { answersOf, coarseOf, withParts } from "./answers.ts";
-import { readPictures } from "./field.node.ts";
-import { findAll, served } from "./found.node.ts";
-import { MeasuredModel } from "./measured-model.node.ts";
-import { cardSplitSeed, nearDuplicateGroups, splitGroups } from "./near-duplicates.ts";
-
-const shared = process.env["HOLDPOINT_SHARED"] ?? "../shared";
+import { fieldOptions, lookAtField } from "./field-look.node.ts";
+import { cardSplitSeed, splitGroups } from "./near-duplicates.ts";
 
 const { values } = parseArgs({
   options: {
-    data: { type: "string", default: path.join(shared, "data/grocery") },
-    model: { type: "string", default: "models/zoo/product-id" },
+    ...fieldOptions,
     rung: { type: "string", default: "fine" },
     out: { type: "string", default: "scores.csv" },
   },
 });
-const manifestFile = path.join(values.model, "manifest.json");
-const manifest = served(JSON.parse(await readFile(manifestFile, "utf8")), manifestFile);
-const model = await MeasuredModel.open(values.model, manifest);
-const pictures = await readPictures(path.join(values.data, "field.tar"));
-const found = await findAll(model, pictures, model.pixels(pictures.map((one) => one.picture)));
-const groups = nearDuplicateGroups(found.thumbnails, found.truths);
+if (values.rung !== "fine" && values.rung !== "coarse") throw new Error(`--rung is fine or coarse, not ${values.rung}`);
+const { manifest, pictures, found, groups } = await lookAtField(values);
 const isCoarse = values.rung === "coarse";
 const calibration = (isCoarse ? manifest.coarseCalibration : manifest.calibration) ?? null;
 const answers = withParts(
