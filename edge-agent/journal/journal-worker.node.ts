@@ -41,7 +41,7 @@ function failureOf(error: unknown, what: string): OpFailure {
 
 async function write(): Promise<void> {
   const writer = await openWriter(data);
-  const keeper = new LogKeeper(data, writer.walPagesMax);
+  const keeper = new LogKeeper(data, writer.log.pagesMax);
   const close = async (): Promise<void> => {
     await keeper.close();
     const closed = writer.close();
@@ -61,7 +61,7 @@ async function write(): Promise<void> {
     }
     writer.apply(batches).forEach((reply, at) => answerBatch(reply, batches[at]?.bytes));
     if (message?.kind === "close") void close();
-    else keeper.committed(batches, () => writer.pagesToCopy());
+    else keeper.committed(batches, () => writer.log.pagesToCopy());
   });
 }
 

@@ -22,6 +22,7 @@ import type {
   RetentionLimits,
 } from "./journal-wire.ts";
 import type { JournalStorage } from "./journal.ts";
+import { LogGauge } from "./log-gauge.node.ts";
 import { markSuspect } from "./journal-directory.node.ts";
 import { UpkeepOps } from "./upkeep-ops.node.ts";
 
@@ -67,6 +68,7 @@ export async function openWriter(options: WriterOptions): Promise<JournalWriter>
 }
 
 export class JournalWriter {
+  readonly log: LogGauge;
   readonly #database: Database;
   readonly #ledger: Ledger;
   readonly #cases: CaseOps;
@@ -77,7 +79,6 @@ export class JournalWriter {
   readonly #begin;
   readonly #commit;
   readonly #touch;
-  readonly #logState;
   #retention: RetentionLimits;
   #full: string | null = null;
   #broken: string | null = null;
@@ -104,7 +105,7 @@ export class JournalWriter {
     );
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
-    this.#logState = database.prepare<[], typeof nothingLogged>("PRAGMA wal_checkpoint(NOOP)");
+    this.log = new LogGauge(database, options.limits.walBytesMax);
     this.#touch = database.prepare("UPDATE instance SET agent_ms = agent_ms");
     this.#reserve = new DiskReserve(options.dir, options.limits.reserveBytes);
     if (!this.#reserve.take()) this.#full = noReserve;
@@ -371,21 +372,6 @@ export class JournalWriter {
     return { kind: "committed", storage: this.storage(), received, evicted };
   }
 
-  /** Where a commit copies the log itself, pages. */
-  get walPagesMax(): number {
-    return Math.floor(this.#limits.walBytesMax / pageBytes);
-  }
-
-  /** Pages of the log that are not in the database yet; 0 where that cannot be asked. */
-  pagesToCopy(): number {
-    try {
-      const { log, checkpointed } = this.#logState.get() ?? nothingLogged;
-      return log - checkpointed;
-    } catch {
-      return 0;
-    }
-  }
-
   get head(): { readonly n: number; readonly hash: string } {
     const { headN, headHash } = this.#ledger.totals;
     return { n: headN, hash: Buffer.from(headHash).toString("hex") };
@@ -401,8 +387,6 @@ export class JournalWriter {
     return head;
   }
 }
-
-const nothingLogged = { log: 0, checkpointed: 0 };
 
 function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
