@@ -9,7 +9,7 @@ import { gateFigures, type FigureLabel, type GateFigures } from "./gate-figures.
 import { gateOffers, type GateOffer } from "./gate-offers.ts";
 import { missShareOf } from "./label-quality.ts";
 import { type GateContract } from "./gate-contracts.ts";
-import { newestState, type GateName, type GateStateLine } from "./gate-list.ts";
+import { gateColumns, newestState, type GateName, type GateStateLine } from "./gate-list.ts";
 import { type GateLabelSource } from "./gate-tables.ts";
 
 type Db = Kysely<HubTables>;
@@ -122,11 +122,7 @@ async function storesOf(
   const rows = await db
     .selectFrom("gate_contracts")
     .select(["store", "contract"])
-    .where("task", "=", name.task)
-    .where("level", "=", name.level)
-    .where("scope", "=", name.scope)
-    .where("label", "=", name.label ?? "")
-    .where("rung", "=", name.rung)
+    .where((row) => row.and(gateColumns(name)))
     .orderBy("store")
     .execute();
   const [first] = rows;
@@ -227,11 +223,7 @@ async function evidenceOf(db: Db, name: GateName, { model, calibration }: ModelN
   const rows = await db
     .selectFrom("gate_history")
     .selectAll()
-    .where("level", "=", name.level)
-    .where("scope", "=", name.scope)
-    .where("task", "=", name.task)
-    .where("label", "=", name.label ?? "")
-    .where("rung", "=", name.rung)
+    .where((row) => row.and(gateColumns(name)))
     .where("model", "=", model)
     .where("calibration", "=", calibration)
     .orderBy("at_ms", "desc")
@@ -247,11 +239,7 @@ async function certificatesOf(db: Db, name: GateName): Promise<readonly IssuedCe
   const rows = await db
     .selectFrom("gate_certificates")
     .select("body")
-    .where("task", "=", name.task)
-    .where("level", "=", name.level)
-    .where("scope", "=", name.scope)
-    .where("label", "=", name.label ?? "")
-    .where("rung", "=", name.rung)
+    .where((row) => row.and(gateColumns(name)))
     .orderBy("issued_ms", "desc")
     .orderBy("renewal", "desc")
     .limit(certificatesMax)

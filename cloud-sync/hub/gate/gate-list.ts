@@ -22,6 +22,12 @@ export interface GateName {
   readonly rung: GateRung;
 }
 
+/** A gate's name as the columns of the gate's tables have it. */
+export function gateColumns(name: GateName): GateName & { readonly label: string } {
+  const { level, scope, task, label, rung } = name;
+  return { level, scope, task, label: label ?? "", rung };
+}
+
 /** One line of the gates' page. */
 export interface GateLine extends GateName {
   /** Stores that it is for, of those that the caller sees. */
@@ -127,11 +133,7 @@ export async function newestState(db: Db, name: GateName): Promise<GateStateLine
   const row = await db
     .selectFrom("gate_states")
     .selectAll()
-    .where("level", "=", name.level)
-    .where("scope", "=", name.scope)
-    .where("task", "=", name.task)
-    .where("label", "=", name.label ?? "")
-    .where("rung", "=", name.rung)
+    .where((row) => row.and(gateColumns(name)))
     .where("purpose", "=", "certificate")
     .orderBy("changed_ms", "desc")
     .limit(1)
