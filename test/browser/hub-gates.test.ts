@@ -1,5 +1,5 @@
 import axe from "axe-core";
-import { type Browser, type BrowserContext, type Page } from "playwright-core";
+import { type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { callHub } from "../support/hub-agent.ts";
 import { gateTask } from "../support/hub-gate.ts";
@@ -7,12 +7,12 @@ import { axeFaults } from "./axe-faults.ts";
 import { seedGate, seedProposal } from "./gate-seed.ts";
 import { addPerson, buildHubPages, openHub, signIn, type HubRoomForTests } from "./hub-room.ts";
 import { hasChromium, startChromium } from "./review-room.ts";
+import { WatchedPages } from "./watched-pages.ts";
 
 describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
   let browser: Browser;
   let room: HubRoomForTests;
-  const contexts: BrowserContext[] = [];
-  const faults: string[] = [];
+  const pages = new WatchedPages();
 
   beforeAll(async () => {
     const removePages = await buildHubPages();
@@ -25,23 +25,15 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     return removePages;
   });
   afterEach(async () => {
-    for (const context of contexts.splice(0)) await context.close();
-    expect(faults.splice(0)).toEqual([]);
+    expect(await pages.close()).toEqual([]);
   });
   afterAll(async () => {
     await browser.close();
     await room.close();
   });
 
-  async function newPage(options: Parameters<Browser["newContext"]>[0] = {}): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-    contexts.push(context);
-    context.on("weberror", (fault) => faults.push(fault.error().message));
-    context.on("console", (line) => {
-      if (/Content.Security.Policy|Trusted/i.test(line.text())) faults.push(line.text());
-    });
-    return context.newPage();
-  }
+  const newPage = (options: Parameters<Browser["newContext"]>[0] = {}): Promise<Page> =>
+    pages.open(browser, { viewport: { width: 1280, height: 900 }, ...options });
 
   it("lead from the list to one gate, and from there to what another gate threshold would mean, by the keyboard", async () => {
     const page = await newPage();

@@ -1,11 +1,12 @@
 import axe from "axe-core";
-import { type Browser, type BrowserContext, type Page } from "playwright-core";
+import { type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { callHub } from "../support/hub-agent.ts";
 import { axeFaults } from "./axe-faults.ts";
 import { addPerson, buildHubPages, openHub, password, signIn, type HubRoomForTests } from "./hub-room.ts";
 import { seedStore, type SeededCase, type SeededStore } from "./hub-seed.ts";
 import { hasChromium, startChromium } from "./review-room.ts";
+import { WatchedPages } from "./watched-pages.ts";
 
 /** What people may write, and what must stay text wherever it is shown. */
 const script = `<img src=x onerror="document.title='hacked'"><script>document.title='hacked'</script>`;
@@ -14,8 +15,7 @@ describe.skipIf(!hasChromium)("the hub's pages in Chromium", () => {
   let browser: Browser;
   let room: HubRoomForTests;
   let store: SeededStore;
-  const contexts: BrowserContext[] = [];
-  const faults: string[] = [];
+  const pages = new WatchedPages();
 
   beforeAll(async () => {
     const removePages = await buildHubPages();
@@ -31,24 +31,14 @@ describe.skipIf(!hasChromium)("the hub's pages in Chromium", () => {
     return removePages;
   });
   afterEach(async () => {
-    for (const context of contexts.splice(0)) await context.close();
-    expect(faults.splice(0)).toEqual([]);
+    expect(await pages.close()).toEqual([]);
   });
   afterAll(async () => {
     await browser.close();
     await room.close();
   });
 
-  async function newPage(options: Parameters<Browser["newContext"]>[0] = {}): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-    contexts.push(context);
-    context.on("weberror", (fault) => faults.push(fault.error().message));
-    context.on("console", (line) => {
-      if (/Content.Security.Policy|Trusted/i.test(line.text())) faults.push(line.text());
-    });
-    context.on("dialog", (dialog) => faults.push(dialog.message()));
-    return context.newPage();
-  }
+  const newPage = (options?: Parameters<Browser["newContext"]>[0]): Promise<Page> => pages.open(browser, options);
 
   it("come under a policy without any unsafe word, assets for ever, the document by its tag", async () => {
     const document = await fetch(`${room.hub.url}/stores/x`);
