@@ -10,14 +10,14 @@ import { clopperPearson } from "../../models/measure/binomial.ts";
 import { certify } from "../../models/measure/certify.ts";
 import { pointAt, riskCoverageCurve } from "../../models/measure/risk-coverage.ts";
 import { temporaryFolder } from "../support/models-fixtures.ts";
-import { seeded } from "../unit/measure/by-hand.ts";
+import { seededDraw } from "../../models/measure/seeded-draw.ts";
 import { axeFaults } from "./axe-faults.ts";
 import { hasChromium, startChromium } from "./review-room.ts";
 
 const contract = { maxError: 0.02, delta: 0.05 };
 
 function group(key: ScoreGroup["key"], seed: number, items: number): ScoreGroup {
-  const random = seeded(seed);
+  const random = seededDraw(seed);
   const confidence = Float64Array.from({ length: items }, () => Math.round(random() * 1e4) / 1e4);
   const correct = Uint8Array.from(confidence, (c) => (random() < 0.5 * (1 - c) ** 2 ? 0 : 1));
   return { key, confidence, correct };

@@ -8,7 +8,8 @@ import { calibrationDigest, parseManifest } from "../../models/index.ts";
 import { type Certificate, certificateSchema } from "../../protocol/index.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { temporaryFolder } from "../support/models-fixtures.ts";
-import { fallbackByHand, seeded } from "../unit/measure/by-hand.ts";
+import { seededDraw } from "../../models/measure/seeded-draw.ts";
+import { fallbackByHand } from "../unit/measure/by-hand.ts";
 
 const root = temporaryFolder();
 afterAll(() => root.remove());
@@ -40,7 +41,7 @@ interface Row {
 }
 
 function rows(count: number, seed: number): readonly Row[] {
-  const random = seeded(seed);
+  const random = seededDraw(seed);
   return Array.from({ length: count }, () => {
     const confidence = Math.round(random() * 1e4) / 1e4;
     const correct = random() < 0.4 * (1 - confidence) ** 2 ? 0 : 1;

@@ -15,7 +15,7 @@ import { gateTask, judgingAgent, steepModel, until } from "../support/hub-gate.t
 import { startHubProcess, type HubProcess } from "../support/hub-process.ts";
 import { openReviewPlace, seedStore } from "../support/hub-review.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { seeded } from "../unit/measure/by-hand.ts";
+import { seededDraw } from "../../models/measure/seeded-draw.ts";
 
 /**
  * The theorem: two processes of the hub count the labels of one PostgreSQL while one of them is killed again and again;
@@ -76,7 +76,7 @@ describe("keepers that are killed while labels flow", () => {
       (await callHub(hubs[1]?.url ?? "", admin, "GET", `/v1/gates?task=${gateTask}`)).json["items"] as unknown[];
     await until(async () => ((await gates()).length > 0 ? true : null), "the contract is known");
 
-    const random = seeded(20_261_129);
+    const random = seededDraw(20_261_129);
     const judge = judgingAgent(anywhere(agent));
     const all = steepModel(labels);
     const killed = [...Array(kills).keys()].map((n) => Math.floor(((n + random()) * labels) / kills));

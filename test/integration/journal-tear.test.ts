@@ -6,6 +6,7 @@ import { agentSecret } from "../../edge-agent/journal/agent-secret.node.ts";
 import { prepareJournal } from "../../edge-agent/journal/journal-inspect.node.ts";
 import { openWriter } from "../../edge-agent/journal/journal-writer.node.ts";
 import { type Op } from "../../edge-agent/journal/journal-wire.ts";
+import { seededDraw } from "../../models/measure/seeded-draw.ts";
 import { temporaryDirectory } from "../contract/journal-sqlite.ts";
 import { decisionOf, makeRequest, trace } from "../support/journal-cases.ts";
 
@@ -19,17 +20,6 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const tearsMax = 200;
 const seed = 0x5eed;
-
-/** Mulberry32: the same tears on every run, so that a failing one can be repeated. */
-function randoms(state: number): () => number {
-  let at = state;
-  return () => {
-    at = (at + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(at ^ (at >>> 15), 1 | at);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Snapshot {
   readonly headN: number;
@@ -98,7 +88,7 @@ test(`${tearsMax} torn logs all open as exact prefixes`, async () => {
   }
   const wal = readFileSync(`${file}-wal`);
   const database = readFileSync(file);
-  const random = randoms(seed);
+  const random = seededDraw(seed);
   const seen = new Set<number>();
   for (let tear = 0; tear < tearsMax; tear += 1) {
     const torn = join(root, `torn-${tear}`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { defaultPolicy } from "../../sdk/client/client-policy.ts";
-import { seededRandom } from "../support/virtual-time.ts";
+import { seededRandom } from "../support/requests.ts";
 import { simulate, type Faults, type SimulationReport } from "../support/client-simulation.ts";
 
 /** Seeds that once failed stay here by name. */

@@ -1,7 +1,7 @@
 import { type NetWeather } from "./agent-simulation-devices.ts";
 import { type ModelWeather } from "./agent-simulation-models.ts";
 import { type PeopleWeather } from "./agent-simulation-people.ts";
-import { seededRandom } from "./virtual-time.ts";
+import { seededRandom } from "./requests.ts";
 
 /** What happens to a simulated store, how much of it, and how often. */
 export interface Weather {

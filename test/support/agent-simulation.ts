@@ -12,7 +12,7 @@ import { SimReviewer } from "./agent-simulation-people.ts";
 import { weatherOf, type Weather } from "./agent-simulation-weather.ts";
 import { certificate } from "./certificates.ts";
 import { settled, SimTime } from "./agent-simulation-time.ts";
-import { seededRandom } from "./virtual-time.ts";
+import { seededRandom } from "./requests.ts";
 
 export interface SimulationReport {
   readonly seed: number;

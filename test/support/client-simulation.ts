@@ -4,7 +4,8 @@ import { defaultPolicy, type ClientPolicy } from "../../sdk/client/client-policy
 import { type Outbox, type OutboxItem } from "../../sdk/client/outbox.ts";
 import { type Transport, type TransportEvents } from "../../sdk/client/transport.ts";
 import { makeDecision } from "./scripted-agent.ts";
-import { seededRandom, VirtualTime } from "./virtual-time.ts";
+import { seededRandom } from "./requests.ts";
+import { VirtualTime } from "./virtual-time.ts";
 
 /**
  * The real client on simulated time, over a network that loses, doubles, delays and reorders, to an agent that restarts,

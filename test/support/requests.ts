@@ -1,3 +1,4 @@
+import { seededDraw } from "../../models/measure/seeded-draw.ts";
 import { newId, type Clock, type DecisionRequest, type Input, type Random } from "../../protocol/index.ts";
 
 /** A clock that tests move by hand. */
@@ -17,15 +18,9 @@ export function fakeClock(wallMs = 1_795_000_000_000): Clock & { advance(ms: num
   };
 }
 
-/** Repeatable randomness (mulberry32). */
+/** Repeatable randomness: the same seed, the same run. */
 export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  const uniform = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const uniform = seededDraw(seed);
   return { uniform, bytes: (length) => Uint8Array.from({ length }, () => Math.floor(uniform() * 256)) };
 }
 

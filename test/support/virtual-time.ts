@@ -1,4 +1,4 @@
-import { type Cancel, type Clock, type Random, type Timers } from "../../protocol/index.ts";
+import { type Cancel, type Clock, type Timers } from "../../protocol/index.ts";
 
 /** Time that passes only when it is told to: timers fire in order, and whatever they start runs to its end in between. */
 export class VirtualTime implements Clock, Timers {
@@ -45,16 +45,4 @@ export class VirtualTime implements Clock, Timers {
 /** All promise reactions that are due have run. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** mulberry32: the same seed, the same run. */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  const uniform = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return { uniform, bytes: (length) => Uint8Array.from({ length }, () => Math.floor(uniform() * 256)) };
 }

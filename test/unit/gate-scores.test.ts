@@ -5,7 +5,7 @@ import { certificateOf, curveOf } from "../../edge-agent/cli/gate/group-report.t
 import { KeyTable } from "../../edge-agent/cli/gate/key-table.ts";
 import { ScoreTable, type Scores } from "../../edge-agent/cli/gate/score-table.ts";
 import { type HoldpointError } from "../../protocol/index.ts";
-import { seeded } from "./measure/by-hand.ts";
+import { seededDraw } from "../../models/measure/seeded-draw.ts";
 
 function scoresOf(text: string, by: readonly string[] = [], piece = text.length + 1): Scores {
   const table = new ScoreTable(by);
@@ -125,7 +125,7 @@ describe("a file of scores", () => {
 
 /** Rows with ids; the chance to be right grows with the confidence. */
 function rows(count: number, seed: number): { id: string; confidence: number; correct: number }[] {
-  const random = seeded(seed);
+  const random = seededDraw(seed);
   return Array.from({ length: count }, (_, i) => {
     const confidence = Math.round(random() * 1000) / 1000;
     return { id: `d${i}`, confidence, correct: random() < 0.3 * (1 - confidence) ? 0 : 1 };

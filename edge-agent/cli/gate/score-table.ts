@@ -1,5 +1,5 @@
 import { onePerBasket } from "../../../models/measure/clusters.ts";
-import { seededDraw } from "../../../models/measure/study/seeded.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 import { HoldpointError } from "../../../protocol/index.ts";
 import { KeyTable } from "./key-table.ts";
 import { type Columns, columnsOf, fault, outcomeOf, ownColumns, shareOf } from "./score-fields.ts";

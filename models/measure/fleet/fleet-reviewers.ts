@@ -1,4 +1,4 @@
-import { type Draw } from "../study/seeded.ts";
+import { type Draw } from "../seeded-draw.ts";
 
 /** How a reviewer errs when fresh. Shares in [0, 1]. */
 export interface ReviewerProfile {

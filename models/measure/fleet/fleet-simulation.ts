@@ -1,6 +1,6 @@
 import { type ErrorContract } from "../certify.ts";
 import { auditPropensity, auditPropensityMin, errorSpread } from "../inverse-propensity.ts";
-import { type Draw, seededDraw } from "../study/seeded.ts";
+import { type Draw, seededDraw } from "../seeded-draw.ts";
 import { fleetPolicy, perStorePolicy } from "./certified-policies.ts";
 import { type FleetLabel, type FleetPolicy, globalPolicy, handTunedPolicy } from "./fleet-policy.ts";
 import { type ReviewerProfile, ReviewRoom } from "./fleet-reviewers.ts";

@@ -1,4 +1,4 @@
-import { type Draw, seededDraw } from "../study/seeded.ts";
+import { type Draw, seededDraw } from "../seeded-draw.ts";
 
 /** What is simulated. Shares in [0, 1]. */
 export interface FleetShape {

@@ -1,5 +1,5 @@
 import { lnCanaryWorse, noUnpairedEvidence, revertAt, unpairedAfter } from "../canary.ts";
-import { type Draw, seededDraw } from "./seeded.ts";
+import { type Draw, seededDraw } from "../seeded-draw.ts";
 
 /** How long a canary runs until it is reverted, or how often one is that is no worse. */
 export interface CanaryRow {

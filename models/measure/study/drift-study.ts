@@ -1,5 +1,5 @@
 import { driftAlarm, drifted, driftLevel, type DriftState, noDrift } from "../drift-detector.ts";
-import { type Draw, seededDraw } from "./seeded.ts";
+import { type Draw, seededDraw } from "../seeded-draw.ts";
 
 /** How long a change stays unseen, or how long it takes until one is seen that is none. */
 export interface DriftRow {

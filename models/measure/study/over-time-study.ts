@@ -7,7 +7,7 @@ import {
   startGrid,
 } from "../evidence-grid.ts";
 import { auditPropensity, auditPropensityMin, errorSpread } from "../inverse-propensity.ts";
-import { type Draw, seededDraw } from "./seeded.ts";
+import { type Draw, seededDraw } from "../seeded-draw.ts";
 
 /** A store's half year: what its decisions are like, as far as the gate is concerned. */
 interface World {

@@ -1,4 +1,4 @@
-import { type Draw, seededDraw } from "./seeded.ts";
+import { type Draw, seededDraw } from "../seeded-draw.ts";
 
 /**
  * A population whose every selective risk is known: items from the most to the least confident. The item at `rank` has

@@ -1,7 +1,7 @@
 import { certify, type ErrorContract } from "../certify.ts";
 import { deflatedError } from "../label-quality.ts";
 import { drawSample, type Population, type Sample, studyPopulations, truth } from "./populations.ts";
-import { type Draw, seededDraw } from "./seeded.ts";
+import { type Draw, seededDraw } from "../seeded-draw.ts";
 
 /** Who says what is right. */
 type Labelling = "perfect" | "one reviewer" | "adjudicated" | "adjudicated, α deflated";

@@ -1,7 +1,7 @@
 import type { ErrorContract } from "../certify.ts";
 import { drawSample, studyPopulations, truth } from "./populations.ts";
 import { type ProcedureName, procedures } from "./rivals.ts";
-import { seededDraw } from "./seeded.ts";
+import { seededDraw } from "../seeded-draw.ts";
 
 /** What a procedure did to one shape under one contract. */
 export interface ValidityRow extends ErrorContract {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { certify } from "../../../models/measure/certify.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const contract = { maxError: 0.05, delta: 0.05 };
 const even = Array.from({ length: 400 }, (_, i) => (i + 1) / 400);
@@ -50,7 +50,7 @@ describe("labels that are not what they should be", () => {
   });
 
   test("one more right answer made wrong never lowers the gate threshold", () => {
-    const random = seeded(111);
+    const random = seededDraw(111);
     for (let turn = 0; turn < 40; turn += 1) {
       const correct = even.map((c) => (random() < 0.2 * (1 - c) ? 0 : 1));
       const before = certify(even, correct, contract).gateThreshold ?? 2;

@@ -46,17 +46,6 @@ export function fallbackByHand(
   return lowest;
 }
 
-/** A small seeded generator (mulberry32), so that a failing run can be repeated. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** ln P(Bin(n, share) ≤ k), in whole numbers alone: `share` is the fraction that the double stands for, exactly. */
 export function lnTailExact(k: number, n: number, share: number): number {
   const [numerator, shift] = fractionOf(share);

@@ -3,14 +3,14 @@ import { applyCalibration } from "../../../models/calibration.ts";
 import { fitPlattCalibration } from "../../../models/measure/calibration-platt.ts";
 import { fitTemperature } from "../../../models/measure/calibration-temperature.ts";
 import { adjusted, fitStoreAdjustments } from "../../../models/measure/store-adjustment.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const sigmoid = (z: number): number => 1 / (1 + Math.exp(-z));
 const logit = (p: number): number => Math.log(p / (1 - p));
 
 describe("the fit of Platt scaling", () => {
   test("finds the line that made the labels, and is the minimum of the log loss", () => {
-    const random = seeded(91);
+    const random = seededDraw(91);
     const score = Array.from({ length: 20_000 }, () => random());
     const correct = score.map((s) => (random() < sigmoid(0.6 * logit(s) - 0.5) ? 1 : 0));
     const fit = fitPlattCalibration(score, correct);
@@ -56,7 +56,7 @@ describe("the fit of a temperature", () => {
   };
 
   test("finds the temperature that made the labels", () => {
-    const random = seeded(92);
+    const random = seededDraw(92);
     const rows = Array.from({ length: 8000 }, () => softmax([3 * random(), 3 * random(), 6 * random()]));
     // The truth is milder than what the model says: t = 2.
     const labels = rows.map((p) => {
@@ -93,7 +93,7 @@ describe("the fit of a temperature", () => {
 describe("the adjustments of stores", () => {
   /** Stores whose truth is a line of their own on the task's logit. */
   function fleet(lines: readonly (readonly [number, number])[], labelsPerStore: number, seed: number) {
-    const random = seeded(seed);
+    const random = seededDraw(seed);
     const rows = { confidence: [] as number[], correct: [] as number[], store: [] as string[] };
     lines.forEach(([slope, offset], i) => {
       for (let n = 0; n < labelsPerStore; n += 1) {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { expectedCalibrationError, reliability } from "../../../models/measure/calibration-error.ts";
 import { type BetaCalibration, fitBetaCalibration } from "../../../models/measure/calibration-fit.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const confidenceOf = ({ a, b, c }: BetaCalibration, score: number): number => {
   const s = Math.min(1 - 1e-7, Math.max(1e-7, score));
@@ -11,7 +11,7 @@ const confidenceOf = ({ a, b, c }: BetaCalibration, score: number): number => {
 
 describe("the fit of beta calibration", () => {
   test("finds the coefficients that made the labels", () => {
-    const random = seeded(5);
+    const random = seededDraw(5);
     const truth: BetaCalibration = { method: "beta", a: 0.6, b: 1.7, c: -0.4 };
     const score = Array.from({ length: 60_000 }, () => random());
     const correct = score.map((s) => (random() < confidenceOf(truth, s) ? 1 : 0));
@@ -39,7 +39,7 @@ describe("the fit of beta calibration", () => {
   });
 
   test("lowers the calibration error of an overconfident model", () => {
-    const random = seeded(9);
+    const random = seededDraw(9);
     const score = Array.from({ length: 4000 }, () => 1 - random() ** 3 / 2);
     const correct = score.map((s) => (random() < 0.5 + (s - 0.5) * 0.6 ? 1 : 0));
     const half = 2000;

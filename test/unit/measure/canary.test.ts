@@ -9,7 +9,8 @@ import {
   revertCarefullyAt,
   unpairedAfter,
 } from "../../../models/measure/canary.ts";
-import { integral, seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
+import { integral } from "./by-hand.ts";
 
 const median = (values: number[]): number => values.sort((x, y) => x - y)[Math.floor(values.length / 2)] ?? 0;
 
@@ -55,7 +56,7 @@ describe("the paired test of a canary", () => {
   });
 
   test("reverts a canary of 6.1 % against 3.3 % within a median of about 400 paired items", () => {
-    const random = seeded(41);
+    const random = seededDraw(41);
     const items = (limit: number): number => {
       let [canaryWrong, baseWrong] = [0, 0];
       for (let item = 1; item <= 20_000; item += 1) {
@@ -104,7 +105,7 @@ describe("the unpaired test of a canary", () => {
   });
 
   test("finds a worse canary, and seldom one that is not", () => {
-    const random = seeded(42);
+    const random = seededDraw(42);
     const course = (base: number, canary: number, blocks: number): boolean => {
       let evidence = noUnpairedEvidence;
       for (let i = 0; i < blocks; i += 1) {
@@ -145,7 +146,7 @@ describe("the promotion of a canary", () => {
   });
 
   test("promotes an equal canary in time, and one that is worse by the margin seldom", () => {
-    const random = seeded(43);
+    const random = seededDraw(43);
     const promoted = (canaryOnly: number, items: number): boolean => {
       let evidence = noPromotionEvidence;
       for (let i = 0; i < items; i += 1) {

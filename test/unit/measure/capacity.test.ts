@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { answeredLate, capacityReport, reviewersNeeded } from "../../../models/measure/capacity.ts";
 import { riskCoverageCurve } from "../../../models/measure/risk-coverage.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 // 1,000 decisions at 1.000, 0.999, …; the last hundred are wrong in every second case.
 const confidence = Array.from({ length: 1000 }, (_, i) => (1000 - i) / 1000);
@@ -49,7 +49,7 @@ describe("the share that is answered late", () => {
   });
 
   test("is what a simulated queue shows", () => {
-    const random = seeded(81);
+    const random = seededDraw(81);
     const exponential = (mean: number): number => -Math.log(1 - random()) * mean;
     const free = [0, 0, 0];
     let [atMs, late] = [0, 0];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { auditPropensity, auditPropensityMin, errorSpread } from "../../../models/measure/inverse-propensity.ts";
 import { startCertificate, transition } from "../../../models/measure/certificate-machine.ts";
 import { type CertificateState } from "../../../models/measure/certificate-state.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const day = 24 * 3600 * 1000;
 const auditShare = 0.1;
@@ -64,7 +64,7 @@ function live(world: World, days: number, random: () => number) {
 
 describe("half a year with weekly looks", () => {
   test("ever violates in at most delta of the lives, where every gate threshold would be a violation", () => {
-    const random = seeded(101);
+    const random = seededDraw(101);
     const flat: World = {
       ...{ maxError: 0.1, delta: 0.2, perDay: 12 },
       confidence: (u) => 0.5 + u / 2,
@@ -77,7 +77,7 @@ describe("half a year with weekly looks", () => {
   });
 
   test("opens where the risk is low, and hardly ever alarms while nothing has changed", () => {
-    const random = seeded(102);
+    const random = seededDraw(102);
     const steep: World = {
       ...{ maxError: 0.1, delta: 0.1, perDay: 20 },
       confidence: (u) => 0.5 + u / 2,
@@ -91,7 +91,7 @@ describe("half a year with weekly looks", () => {
   });
 
   test("sends everything to people when the world turns, after as many audits as were promised", () => {
-    const random = seeded(103);
+    const random = seededDraw(103);
     const turning: World = {
       ...{ maxError: 0.05, delta: 0.1, perDay: 40 },
       confidence: (u) => 0.9 + u / 10,

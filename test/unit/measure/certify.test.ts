@@ -2,13 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { binomialLowerTail } from "../../../models/measure/binomial.ts";
 import { certify, labelFreeGrid, startCount } from "../../../models/measure/certify.ts";
-import { fallbackByHand, seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
+import { fallbackByHand } from "./by-hand.ts";
 
 const contract = { maxError: 0.02, delta: 0.05 };
 
 /** Items whose chance to be right grows with their confidence, on a grid of `ties` confidences. */
 function population(items: number, seed: number, ties: number): { confidence: number[]; correct: number[] } {
-  const random = seeded(seed);
+  const random = seededDraw(seed);
   const confidence = Array.from({ length: items }, () => Math.floor(random() * ties) / ties);
   const correct = confidence.map((c) => (random() < 1 - 0.4 * (1 - c) ** 2 ? 1 : 0));
   return { confidence, correct };
@@ -78,7 +79,7 @@ describe("certify", () => {
 
   test("keeps its promise: true selective risk above the contract in at most delta of the draws", () => {
     // A flat risk exactly at the contract's edge is where scanning every threshold fails in 19 % of the draws.
-    const random = seeded(20);
+    const random = seededDraw(20);
     let violations = 0;
     const draws = 400;
     for (let draw = 0; draw < draws; draw += 1) {

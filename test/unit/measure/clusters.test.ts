@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { certify } from "../../../models/measure/certify.ts";
 import { basketWeighted, onePerBasket } from "../../../models/measure/clusters.ts";
 import { lnWeightedEvidence, noWeightedEvidence } from "../../../models/measure/weighted-evidence.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const contract = { maxError: 0.05, delta: 0.1 };
 
@@ -22,7 +22,7 @@ function baskets(random: () => number, count: number) {
 
 describe("decisions of one basket", () => {
   test("break an exact certificate if taken for independent; one of each basket keeps it", () => {
-    const random = seeded(61);
+    const random = seededDraw(61);
     const draws = 300;
     const violations = { naive: 0, one: 0, betting: 0 };
     for (let draw = 0; draw < draws; draw += 1) {
@@ -49,7 +49,7 @@ describe("decisions of one basket", () => {
   });
 
   test("are each as likely to be the one of their basket", () => {
-    const random = seeded(62);
+    const random = seededDraw(62);
     const rows = ["a", "b", "a", "a", "b", "c"];
     const hits = new Float64Array(rows.length);
     const draws = 6000;

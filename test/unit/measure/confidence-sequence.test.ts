@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { noSequence, sequenceAfter, sequenceInterval } from "../../../models/measure/confidence-sequence.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 describe("a confidence sequence", () => {
   test("knows nothing at first, and narrows to the truth", () => {
     expect(sequenceInterval(noSequence)).toEqual({ lower: 0, upper: 1 });
-    const random = seeded(51);
+    const random = seededDraw(51);
     let state = noSequence;
     for (let i = 0; i < 4000; i += 1) {
       state = sequenceAfter(state, { isWrong: random() < 0.05, propensity: 1, propensityMin: 1 }, 0.05);
@@ -18,7 +18,7 @@ describe("a confidence sequence", () => {
   });
 
   test("ever misses the truth in at most the promised share of courses, and only narrows", () => {
-    const random = seeded(52);
+    const random = seededDraw(52);
     const [courses, level] = [120, 0.2];
     let missed = 0;
     for (let course = 0; course < courses; course += 1) {
@@ -41,7 +41,7 @@ describe("a confidence sequence", () => {
   });
 
   test("sees through an audit that looks at risky answers more often", () => {
-    const random = seeded(53);
+    const random = seededDraw(53);
     let state = noSequence;
     for (let i = 0; i < 12_000; i += 1) {
       const isRisky = random() < 0.2;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { driftAlarm, drifted, driftLevel, noDrift } from "../../../models/measure/drift-detector.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const uniform = { propensity: 0.02, propensityMin: 0.02 };
 
@@ -32,7 +32,7 @@ describe("the drift detector", () => {
   });
 
   test("catches a rise from 0.4 % to 5 % within a median of about 70 audits", () => {
-    const random = seeded(31);
+    const random = seededDraw(31);
     const delays = Array.from({ length: 1000 }, () => {
       let state = noDrift;
       for (let i = 0; i < 200; i += 1) state = drifted(state, { isWrong: random() < 0.004, ...uniform }, 0.01);
@@ -42,7 +42,7 @@ describe("the drift detector", () => {
   });
 
   test("alarms falsely no sooner than promised: after at least 1,000 labels on average, at the very edge", () => {
-    const random = seeded(32);
+    const random = seededDraw(32);
     const runs = Array.from({ length: 200 }, () => Math.min(20_000, alarmAfter(random, 0.01, 0.01, 20_000)));
     expect(runs.reduce((sum, labels) => sum + labels, 0) / runs.length).toBeGreaterThan(1000);
     // The same promise is broken where the risk is above the edge: the test can fail.

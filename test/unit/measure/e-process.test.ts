@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { lnErrorEvidence } from "../../../models/measure/e-process.ts";
 import { lnWeightedEvidence, noWeightedEvidence, weighted } from "../../../models/measure/weighted-evidence.ts";
-import { integral, seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
+import { integral } from "./by-hand.ts";
 
 /** The mixture by its definition: ∫ of the likelihood over Jeffreys' prior cut to (0, α), by r = sin²θ. */
 function evidenceByHand(errors: number, labels: number, maxError: number): number {
@@ -117,7 +118,7 @@ describe("the weighted e-process", () => {
   });
 
   test("ever reaches 1/δ in at most δ of the courses at the edge, unlike one that forgets the propensities", () => {
-    const random = seeded(7);
+    const random = seededDraw(7);
     const [courses, decisions, delta] = [300, 3000, 0.1];
     const runs = { weighted: 0, forgetful: 0 };
     for (let course = 0; course < courses; course += 1) {

@@ -10,7 +10,7 @@ import {
   observed,
   startGrid,
 } from "../../../models/measure/evidence-grid.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const contract = { maxError: 0.02, delta: 0.05 };
 const certain = (confidence: number, isWrong = false): EvidenceLabel => ({
@@ -136,7 +136,7 @@ describe("the walk over evidence", () => {
   });
 
   test("is ever wrong in at most delta of the courses, with weekly audits after a long start", () => {
-    const random = seeded(11);
+    const random = seededDraw(11);
     const courses = 80;
     let violations = 0;
     for (let course = 0; course < courses; course += 1) {

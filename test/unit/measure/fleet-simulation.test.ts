@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { builtInReviewers, ReviewRoom } from "../../../models/measure/fleet/fleet-reviewers.ts";
 import { fleetSimulation } from "../../../models/measure/fleet/fleet-simulation.ts";
 import { dayOf, fleetStores } from "../../../models/measure/fleet/fleet-world.ts";
-import { seededDraw } from "../../../models/measure/study/seeded.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const shape = { seed: 3, stores: 5, days: 70, decisionsPerDay: 60 };
 const options = { ...shape, maxError: 0.02, delta: 0.05, globalThreshold: 0.95, reviewers: builtInReviewers };

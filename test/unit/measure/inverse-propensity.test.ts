@@ -9,7 +9,7 @@ import {
   inversePropensityEstimate,
 } from "../../../models/measure/inverse-propensity.ts";
 import { normalUpper } from "../../../models/measure/normal.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 describe("the propensity of an audit", () => {
   const share = fc.double({ min: 1e-4, max: 1, noNaN: true });
@@ -70,7 +70,7 @@ describe("an estimate by inverse propensity", () => {
   });
 
   test("is narrower with a control variate that knows something, and covers", () => {
-    const random = seeded(12);
+    const random = seededDraw(12);
     let covered = { with: 0, without: 0, few: 0 };
     let narrower = 0;
     const draws = 200;

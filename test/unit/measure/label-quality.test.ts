@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { clopperPearsonUpper } from "../../../models/measure/binomial.ts";
 import { certify } from "../../../models/measure/certify.ts";
 import { deflatedError } from "../../../models/measure/label-quality.ts";
-import { seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const contract = { maxError: 0.02, delta: 0.05 };
 
@@ -56,7 +56,7 @@ describe("an error deflated by what reviewers overlook", () => {
   });
 
   test("keeps the contract with erring reviewers at 0.8 of the coverage of perfect ones; no adjudication does not", () => {
-    const random = seeded(71);
+    const random = seededDraw(71);
     const draws = 150;
     const coverage = { perfect: 0, reviewed: 0, deflated: 0 };
     let violations = 0;

@@ -4,7 +4,8 @@ import gammaln from "@stdlib/math-base-special-gammaln";
 import { describe, expect, test } from "vitest";
 import { clopperPearsonUpper, lnBinomialLowerTail } from "../../../models/measure/binomial.ts";
 import { lnBeta, lnBetaTail, lnBetaTerm, lnBetaUpperTail } from "../../../models/measure/log-beta.ts";
-import { integral, lnTailExact, seeded } from "./by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
+import { integral, lnTailExact } from "./by-hand.ts";
 
 describe("the logarithm of the beta function", () => {
   test("has its closed forms", () => {
@@ -15,7 +16,7 @@ describe("the logarithm of the beta function", () => {
   });
 
   test("keeps B(a + 1, b) = B(a, b)·a/(a + b), also where three logarithms of Γ would cancel", () => {
-    const random = seeded(1);
+    const random = seededDraw(1);
     for (let turn = 0; turn < 500; turn += 1) {
       const [a, b] = [10 ** (8 * random() - 1), 10 ** (8 * random() - 1)];
       const [whole, ratio] = [lnBeta(a, b), lnBeta(a + 1, b) - lnBeta(a, b)];
@@ -30,7 +31,7 @@ describe("the logarithm of the beta function", () => {
 
 describe("the tails of the beta distribution", () => {
   test("are the exact binomial tail to 12 digits, down to 1e-300", () => {
-    const random = seeded(2);
+    const random = seededDraw(2);
     let deepest = 0;
     for (let turn = 0; turn < 300; turn += 1) {
       const n = 1 + Math.floor(random() ** 2 * 1200);
@@ -46,7 +47,7 @@ describe("the tails of the beta distribution", () => {
   });
 
   test("are a library's where that library is exact", () => {
-    const random = seeded(3);
+    const random = seededDraw(3);
     for (let turn = 0; turn < 300; turn += 1) {
       const n = 10 + Math.floor(random() * 2000);
       const share = 0.001 + 0.2 * random();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { drawSample, studyPopulations, truth } from "../../../models/measure/study/populations.ts";
 import { procedures } from "../../../models/measure/study/rivals.ts";
-import { seededDraw } from "../../../models/measure/study/seeded.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 import { studyContracts, validityStudy, type ValidityRow } from "../../../models/measure/study/validity-study.ts";
 import { tailByHand } from "./by-hand.ts";
 

@@ -7,7 +7,7 @@ import {
   thumbnail,
 } from "../../../models/training/product-id/near-duplicates.ts";
 import { type Picture } from "../../../models/features/picture.ts";
-import { seeded } from "../measure/by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 const side = 32;
 const decoded = (data: Uint8Array): Picture => ({ data, width: side, height: side, channels: 3 });
@@ -20,7 +20,7 @@ function picture(random: () => number, like?: Uint8Array): Uint8Array {
 }
 
 describe("near-duplicates", () => {
-  const random = seeded(4);
+  const random = seededDraw(4);
   const first = picture(random);
   const again = picture(random, first);
   const pictures = [first, picture(random), again].map((pixels) => thumbnail(decoded(pixels)));

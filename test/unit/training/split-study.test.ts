@@ -9,11 +9,11 @@ import { nearDuplicateGroups } from "../../../models/training/product-id/near-du
 import { splitStudy } from "../../../models/training/product-id/split-study.ts";
 import { splitTable } from "../../../models/training/product-id/split-text.ts";
 import { sharedFile, whyNoShared } from "../../support/shared-data.ts";
-import { seeded } from "../measure/by-hand.ts";
+import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 
 describe("certifying on many splits", () => {
   it("certifies what the labels carry, says what is missing where they do not, and is the same again", () => {
-    const random = seeded(4);
+    const random = seededDraw(4);
     const answers = Array.from({ length: 1200 }, (_, group): Unparted => {
       const score = random() ** 0.2;
       return { score, correct: random() < score ** 2 ? 1 : 0, group };
