@@ -303,12 +303,32 @@ describe("holdpoint gate study", () => {
     expect(gate(asked).out).toBe(out);
   });
 
+  it("takes a file of scores for the population, with a contract and a number of labels of its own", () => {
+    const rows = Array.from(
+      { length: 400 },
+      (_, i) => `${1 - Math.floor(i / 2) / 400},${i > 350 || i === 7 ? 0 : 1}\n`,
+    );
+    const own = file("own.csv", `confidence,correct\n${rows.join("")}`);
+    const asked = ["study", "--scores", own, "--draws", "5", "--max-error", "0.1", "--delta", "0.1"];
+    const { validity } = JSON.parse(gate([...asked, "--labels", "300", "--json"]).out) as { validity: object[] };
+    expect(validity).toHaveLength(5);
+    for (const row of validity) expect(row).toMatchObject({ shape: "own.csv", labels: 300, maxError: 0.1, delta: 0.1 });
+    expect(gate(asked).out).toMatch(/\| own\.csv \| 400 /);
+  });
+
+  it.each(["--scores", "--labels", "--max-error", "--delta"])("exits with 2 for %s with another part", (option) => {
+    const { code, err } = gate(["study", "--part", "drift", option, "1"]);
+    expect(code).toBe(2);
+    expect(err).toContain(`HP_USAGE: ${option} is for the part validity, not for drift`);
+  });
+
   it.each([
+    ["--labels", "0"],
     ["--draws", "0"],
     ["--draws", "1.5"],
     ["--seed", "-1"],
   ])("exits with 2 for %s %s", (option, value) => {
-    const { code, err } = gate(["study", "--part", "drift", option, value]);
+    const { code, err } = gate(["study", "--part", option === "--labels" ? "validity" : "drift", option, value]);
     expect(code).toBe(2);
     expect(err).toContain(`HP_USAGE: ${option} must be a whole number`);
   });

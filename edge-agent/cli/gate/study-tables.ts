@@ -30,7 +30,7 @@ export function validityTables(rows: readonly ValidityRow[]): readonly string[] 
       ["mean coverage", ...names],
       [
         ...shapes.map((own) => [own[0]?.shape ?? "", ...names.map((name) => meanCoverage(own, name))]),
-        ["all shapes", ...names.map((name) => meanCoverage(rows, name))],
+        ...(shapes.length > 1 ? [["all shapes", ...names.map((name) => meanCoverage(rows, name))]] : []),
       ],
     ),
   ];

@@ -1,22 +1,27 @@
 import { type Draw, seededDraw } from "../seeded-draw.ts";
 
-/**
- * A population whose every selective risk is known: items from the most to the least confident. The item at `rank` has
- * the confidence 1 − rank / items, so no two are tied.
- */
+/** A population whose every selective risk is known: items from the most to the least confident. */
 export interface Population {
   readonly name: string;
   /** How many labels a draw from it has. */
   readonly labels: number;
   /** Uint8Array, shape [items], 1 where the prediction is wrong. */
   readonly isWrong: Uint8Array;
-  /** Uint32Array, shape [items], wrong ones among the items up to this rank, itself included. */
+  /** Uint32Array, shape [items], wrong ones among the first items, this one included. */
   readonly errorsTo: Uint32Array;
+  /**
+   * Uint32Array, shape [items], the rank of each: the last item that is as confident. Only the order matters to what is
+   * compared, so a rank stands for the confidence 1 − rank / items.
+   */
+  readonly rankOf: Uint32Array;
 }
 
-/** A certification set: ranks of items drawn with replacement, ascending, so the most confident come first. */
+/** A certification set: items drawn with replacement, the most confident first. */
 export interface Sample {
+  /** Uint32Array, shape [labels], ascending. */
   readonly ranks: Uint32Array;
+  /** Uint8Array, shape [labels], 1 where the prediction is wrong. */
+  readonly isWrong: Uint8Array;
   /** Uint32Array, shape [labels], wrong ones among the first so many. */
   readonly errorsTo: Uint32Array;
 }
@@ -41,22 +46,55 @@ const shapes: readonly Shape[] = [
 
 const items = 20_000;
 
-/** The five shapes of the study. The outcomes are drawn once by `seed`; from then on the population is fixed. */
-export function studyPopulations(seed: number): readonly Population[] {
+/**
+ * The five shapes of the study. The outcomes are drawn once by `seed`; from then on the population is fixed.
+ *
+ * @param labels of a draw, in the place of each shape's own
+ */
+export function studyPopulations(seed: number, labels?: number): readonly Population[] {
   const draw = seededDraw(seed);
-  return shapes.map(({ name, labels, risk }) => {
-    const isWrong = Uint8Array.from({ length: items }, (_, rank) => (draw() < risk((rank + 0.5) / items) ? 1 : 0));
-    return { name, labels, isWrong, errorsTo: runningSum(isWrong) };
+  return shapes.map(({ name, labels: own, risk }) => {
+    const isWrong = Uint8Array.from({ length: items }, (_, item) => (draw() < risk((item + 0.5) / items) ? 1 : 0));
+    const rankOf = Uint32Array.from({ length: items }, (_, item) => item);
+    return { name, labels: labels ?? own, isWrong, errorsTo: runningSum(isWrong), rankOf };
   });
 }
 
-/** A certification set drawn with replacement, so that the population stays what the certificate speaks about. */
-export function drawSample({ labels, isWrong }: Population, draw: Draw): Sample {
-  const ranks = Uint32Array.from({ length: labels }, () => Math.floor(draw() * isWrong.length)).sort();
-  return { ranks, errorsTo: runningSum(ranks.map((rank) => isWrong[rank] ?? 0)) };
+/**
+ * Labelled scores as a population: what is known of them is taken for all there is, so the true risk of every gate
+ * threshold is known as well.
+ *
+ * @param confidence shape [items], at least one
+ * @param correct shape [items], 1 where the prediction was right, else 0
+ */
+export function populationOf(
+  name: string,
+  labels: number,
+  confidence: ArrayLike<number>,
+  correct: ArrayLike<number>,
+): Population {
+  const at = (index: number): number => confidence[index] ?? 0;
+  const order = Uint32Array.from({ length: confidence.length }, (_, index) => index).sort((a, b) => at(b) - at(a));
+  const isWrong = Uint8Array.from(order, (index) => 1 - (correct[index] ?? 0));
+  const rankOf = Uint32Array.from(order, (_, item) => item);
+  for (let item = order.length - 2; item >= 0; item -= 1) {
+    if (at(order[item] ?? 0) === at(order[item + 1] ?? 0)) rankOf[item] = rankOf[item + 1] ?? 0;
+  }
+  return { name, labels, isWrong, errorsTo: runningSum(isWrong), rankOf };
 }
 
-/** What a gate that accepts the items up to `rank` really does; it accepts none at rank −1. */
+/** A certification set drawn with replacement, so that the population stays what the certificate speaks about. */
+export function drawSample({ labels, isWrong, rankOf }: Population, draw: Draw): Sample {
+  const drawn = Uint32Array.from({ length: labels }, () => Math.floor(draw() * isWrong.length)).sort();
+  const isWrongHere = Uint8Array.from(drawn, (item) => isWrong[item] ?? 0);
+  return {
+    ranks: drawn.map((item) => rankOf[item] ?? 0),
+    isWrong: isWrongHere,
+    errorsTo: runningSum(isWrongHere),
+  };
+}
+
+/** What a gate that accepts everything up to `rank` really does; it accepts nothing at rank −1. */
 export function truth(
   { isWrong, errorsTo }: Population,
   rank: number,

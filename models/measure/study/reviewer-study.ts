@@ -59,15 +59,15 @@ export function reviewerStudy({ seed, draws, onProgress }: ReviewerOptions): rea
 }
 
 function certified(
-  { isWrong }: Population,
-  { ranks }: Sample,
+  population: Population,
+  { ranks, isWrong }: Sample,
   labelling: Labelling,
   repeats: number,
   draw: Draw,
 ): { readonly rank: number; readonly moreReviews: number } {
   let adjudicated = 0;
-  const correct = Uint8Array.from(ranks, (rank) => {
-    const isRight = isWrong[rank] === 0;
+  const correct = isWrong.map((wrong) => {
+    const isRight = wrong === 0;
     if (labelling === "perfect") return isRight ? 1 : 0;
     const agrees = isRight ? draw() >= reviewerError : draw() < repeats;
     // An agreement stands: nobody looks again, so a repeated error stays unseen.
@@ -75,7 +75,7 @@ function certified(
     adjudicated += 1;
     return isRight === draw() >= adjudicatorError ? 1 : 0;
   });
-  const items = isWrong.length;
+  const items = population.isWrong.length;
   const confidence = Float64Array.from(ranks, (rank) => 1 - rank / items);
   const asked = labelling === "adjudicated, α deflated" ? deflated(repeats, draw) : contract;
   const { gateThreshold } = certify(confidence, correct, asked);

@@ -16,10 +16,10 @@ export const procedures = {
 
 export type ProcedureName = keyof typeof procedures;
 
-function fallbackAuto({ isWrong }: Population, { ranks }: Sample, contract: ErrorContract): number {
-  const items = isWrong.length;
+function fallbackAuto(population: Population, { ranks, isWrong }: Sample, contract: ErrorContract): number {
+  const items = population.isWrong.length;
   const confidence = Float64Array.from(ranks, (rank) => 1 - rank / items);
-  const correct = Uint8Array.from(ranks, (rank) => 1 - (isWrong[rank] ?? 0));
+  const correct = isWrong.map((wrong) => 1 - wrong);
   const { gateThreshold } = certify(confidence, correct, contract);
   return gateThreshold === null ? -1 : Math.round((1 - gateThreshold) * items);
 }
@@ -75,7 +75,7 @@ function naive(_: Population, { ranks, errorsTo }: Sample, { maxError }: ErrorCo
   return -1;
 }
 
-/** Items that were drawn twice are one point: no gate can tell them apart. */
+/** Items that were drawn twice, or are equally confident, are one point: no gate can tell them apart. */
 function isInsideTie(ranks: Uint32Array, accepted: number): boolean {
   return accepted < ranks.length && ranks[accepted] === ranks[accepted - 1];
 }

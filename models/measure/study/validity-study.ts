@@ -1,5 +1,5 @@
 import type { ErrorContract } from "../certify.ts";
-import { drawSample, studyPopulations, truth } from "./populations.ts";
+import { drawSample, type Population, studyPopulations, truth } from "./populations.ts";
 import { type ProcedureName, procedures } from "./rivals.ts";
 import { seededDraw } from "../seeded-draw.ts";
 
@@ -19,6 +19,8 @@ export interface StudyOptions {
   readonly seed: number;
   readonly draws: number;
   readonly contracts: readonly ErrorContract[];
+  /** What is drawn from; left out, the shapes of `studyPopulations`. */
+  readonly populations?: readonly Population[] | undefined;
   /** Called after each draw with the share that is done. */
   readonly onProgress?: (share: number) => void;
 }
@@ -32,8 +34,8 @@ export const studyContracts: readonly ErrorContract[] = [0.02, 0.01, 0.005].flat
  * Certifies again and again on sets drawn with replacement from populations whose truth is known: how often the promise
  * is broken, and how much is automated. Every procedure sees the same sets.
  */
-export function validityStudy({ seed, draws, contracts, onProgress }: StudyOptions): readonly ValidityRow[] {
-  const populations = studyPopulations(seed);
+export function validityStudy(options: StudyOptions): readonly ValidityRow[] {
+  const { seed, draws, contracts, populations = studyPopulations(seed), onProgress } = options;
   const names = Object.keys(procedures) as ProcedureName[];
   const draw = seededDraw(seed + 1);
   return populations.flatMap((population, at) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { drawSample, studyPopulations, truth } from "../../../models/measure/study/populations.ts";
+import { drawSample, populationOf, studyPopulations, truth } from "../../../models/measure/study/populations.ts";
 import { procedures } from "../../../models/measure/study/rivals.ts";
 import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 import { studyContracts, validityStudy, type ValidityRow } from "../../../models/measure/study/validity-study.ts";
@@ -43,6 +43,41 @@ describe("the study on known populations, in short", () => {
   test("is the same for the same seed", () => {
     const again = validityStudy({ seed: 3, draws: 2, contracts: studyContracts.slice(0, 1) });
     expect(validityStudy({ seed: 3, draws: 2, contracts: studyContracts.slice(0, 1) })).toEqual(again);
+  });
+});
+
+describe("labelled scores as a population", () => {
+  const confidence = [0.5, 0.9, 0.7, 0.9, 0.7, 0.7];
+  const population = populationOf("own", 40, confidence, [0, 1, 1, 0, 0, 1]);
+  const draw = seededDraw(4);
+
+  test("what is equally confident has one rank, and is accepted together", () => {
+    expect([...population.rankOf]).toEqual([1, 1, 4, 4, 4, 5]);
+    expect(truth(population, 1)).toEqual({ coverage: 2 / 6, risk: 1 / 2 });
+    expect(truth(population, 4)).toEqual({ coverage: 5 / 6, risk: 2 / 5 });
+    expect(truth(population, 5)).toEqual({ coverage: 1, risk: 1 / 2 });
+  });
+
+  test("every procedure chooses a rank that somebody has", () => {
+    for (let round = 0; round < 50; round += 1) {
+      const sample = drawSample(population, draw);
+      expect([...sample.ranks]).toEqual([...sample.ranks].sort((a, b) => a - b));
+      for (const procedure of Object.values(procedures)) {
+        expect([-1, 1, 4, 5]).toContain(procedure(population, sample, { maxError: 0.45, delta: 0.2 }));
+      }
+    }
+  });
+
+  test("the gate is held to real scores as to simulated ones", () => {
+    const scores = seededDraw(8);
+    const own = Float64Array.from({ length: 3000 }, () => Math.round(100 * scores()) / 100);
+    const right = Uint8Array.from(own, (one) => (scores() < 0.8 + 0.2 * one ? 1 : 0));
+    const contract = { maxError: 0.05, delta: 0.05 };
+    const asked = { seed: 2, draws: 200, contracts: [contract], populations: [populationOf("own", 3000, own, right)] };
+    const found = new Map(validityStudy(asked).map((row) => [row.procedure, row]));
+    expect(found.get("fallback_auto")?.coverage).toBeGreaterThan(0.1);
+    expect(found.get("fallback_auto")?.violations).toBeLessThanOrEqual(200 * 0.05 + 9);
+    expect(found.get("naive")?.violations).toBeGreaterThan(200 * 0.25);
   });
 });
 
