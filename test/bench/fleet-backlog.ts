@@ -2,7 +2,7 @@ import { randomFillSync } from "node:crypto";
 import { type CaseBriefs, type OutboxItem, type OutboxSource } from "../../cloud-sync/edge/outbox-port.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { toHex } from "../../protocol/index.ts";
-import { escalation, heldDecision } from "../support/hub-items.ts";
+import { escalation, heldDecision, sampled } from "../support/hub-items.ts";
 import { pictureBytes } from "./hub-load.ts";
 
 /** What an agent owes its hub, made row by row when it is sent: a fleet's backlog does not fit into memory. */
@@ -41,7 +41,7 @@ export function backlogOf(agent: number, rows: number): Backlog {
 }
 
 function rowOf(agent: number, seq: number): OutboxItem {
-  const { kind, id, createdAtMs, body } = escalation(seq, heldDecision(idOf(agent, seq)));
+  const { kind, id, createdAtMs, body } = sampled(escalation(seq, heldDecision(idOf(agent, seq))));
   return { seq, kind, id, createdAtMs, body };
 }
 

@@ -1,7 +1,7 @@
 import { randomFillSync } from "node:crypto";
 import { encodeMessage, hubLimits, type IngestItem } from "../../protocol/index.ts";
 import { enrolAgent, type TestAgent } from "../support/hub-agent.ts";
-import { escalation } from "../support/hub-items.ts";
+import { escalation, sampled } from "../support/hub-items.ts";
 import { type BenchHub } from "./hub-place.ts";
 
 /** What a store sends: cases with a picture each, as its journal and forwarder make them. */
@@ -31,7 +31,7 @@ export async function enrolStores(hub: Pick<BenchHub, "url" | "token">, count: n
 export function nextCases(load: StoreLoad, count: number): readonly CaseWithPicture[] {
   return Array.from({ length: count }, (_, index) => {
     const picture = randomFillSync(new Uint8Array(pictureBytes));
-    return { item: escalation(load.sent + index + 1, undefined, picture), picture };
+    return { item: sampled(escalation(load.sent + index + 1, undefined, picture)), picture };
   });
 }
 

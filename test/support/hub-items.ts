@@ -64,6 +64,13 @@ export function escalation(seq: number, decision = heldDecision(), picture: Uint
   };
 }
 
+/** How the case was sampled, behind its decision, as agents write it since there are certificates. */
+export function sampled(item: IngestItem): IngestItem {
+  const calibration = `sha256:${"c".repeat(64)}`;
+  const sample = { propensity: 1, uniform: false, rule: false, rung: "fine", confidence: 0.62, calibration };
+  return { ...item, body: `${item.body.slice(0, -1)},"sample":${JSON.stringify(sample)}}` };
+}
+
 export function revisionOf(seq: number, before: Decision, label: string): IngestItem {
   const decision: Decision = {
     ...before,
