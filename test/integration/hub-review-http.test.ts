@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startHub, type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
 import { silentLogger, type ReviewCase } from "../../protocol/index.ts";
 import { callHub, enrolAgent, type TestAgent, type TestAnswer } from "../support/hub-agent.ts";
-import { escalation, heldDecision } from "../support/hub-items.ts";
+import { escalation, heldDecision, revisionOf } from "../support/hub-items.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 function reviewCalls(start: () => Promise<{ readonly hub: RunningHub; readonly token: string }>): void {
@@ -157,6 +157,22 @@ function reviewCalls(start: () => Promise<{ readonly hub: RunningHub; readonly t
     const first = await stream.body?.getReader().read();
     expect(new TextDecoder().decode(first?.value as Uint8Array)).toMatch(/event: queue\ndata: .*"waiting":0/);
     gone.abort();
+  });
+
+  test("a story begins with the case's coming and has the first decision beside the newest", async () => {
+    const decision = heldDecision();
+    const items = [escalation(seq + 1, decision), revisionOf(seq + 2, decision, "Pink-Lady")];
+    const body = { v: 1, epoch: "e1", from: seq + 1, items, lastSeq: seq + 2 };
+    expect(await agent.call("POST", "/v1/ingest", body)).toMatchObject({ json: { watermark: seq + 2, refused: [] } });
+    seq += 2;
+    const found = await call("lena", "GET", `/v1/cases?search=${decision.id}`);
+    expect(found.json["items"]).toMatchObject([{ modelLabel: "Royal-Gala", confidence: 0.62, state: "final" }]);
+    const [item] = found.json["items"] as { id: string }[];
+    const { json } = await call("lena", "GET", `/v1/cases/${item?.id}`);
+    expect(json).toMatchObject({ firstDecision: decision, decision: { revision: 2, answer: { label: "Pink-Lady" } } });
+    const { events, receivedMs, dueMs } = json as { events: unknown[]; receivedMs: number; dueMs: number };
+    expect(events[0]).toEqual({ kind: "opened", atMs: receivedMs, body: { kind: "escalation", dueMs } });
+    expect(events).toMatchObject([{ kind: "opened" }, { kind: "revised" }]);
   });
 }
 

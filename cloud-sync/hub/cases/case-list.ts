@@ -80,7 +80,8 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
   let rows = db
     .selectFrom("cases as c")
     .leftJoin("review_cases as r", "r.case_id", "c.case_id")
-    .select(["c.case_id", "c.store", "c.task", "c.device", "c.decision_id", "c.kind", "c.state", "c.first_decision"])
+    .select(["c.case_id", "c.store", "c.task", "c.device", "c.decision_id", "c.kind", "c.state"])
+    .select((row) => row.fn.coalesce("c.first_decision", "c.decision").as("first_decision"))
     .select(["c.view", "c.received_ms", "c.due_ms", "c.final_ms", "c.picture_state"])
     .select(["r.model_label", "r.final_label", "r.final_by", "r.adjudicated_label", "r.adjudicated_source"])
     .select("r.has_conflict")

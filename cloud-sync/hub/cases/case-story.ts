@@ -105,11 +105,16 @@ export async function caseStory(database: HubDatabase, caller: PersonCaller, row
       .execute(),
   }));
   const { review } = parts;
+  const events = withOpening(row, parts.events);
   return {
     ...{ id, store: row.store, task: row.task, device: row.device, decisionId: row.decision_id },
     ...{ kind: row.kind, state: row.state },
     view: json(row.view) ?? {},
-    ...{ firstDecision: json(row.first_decision), decision: json(row.decision), costs: json(row.costs) },
+    ...{
+      firstDecision: json(row.first_decision ?? row.decision),
+      decision: json(row.decision),
+      costs: json(row.costs),
+    },
     ...{ receivedMs: row.received_ms, heldMs: row.held_ms, dueMs: row.due_ms, finalMs: row.final_ms },
     picture: {
       state: row.picture_state,
@@ -131,12 +136,21 @@ export async function caseStory(database: HubDatabase, caller: PersonCaller, row
       isRight: one.is_right === null ? null : one.is_right === 1,
     })),
     outcomes: parts.outcomes.map(({ source, body, at_ms: atMs }) => ({ source, body: json(body) ?? {}, atMs })),
-    events: parts.events.slice(0, eventsMax).map(({ kind, at_ms: atMs, body }) => ({
+    events: events.slice(0, eventsMax).map(({ kind, at_ms: atMs, body }) => ({
       ...{ kind, atMs },
       body: seesNames ? (json(body) ?? {}) : nameless(json(body) ?? {}),
     })),
-    hasMoreEvents: parts.events.length > eventsMax,
+    hasMoreEvents: events.length > eventsMax,
   };
+}
+
+type StoryLine = Pick<CaseTables["case_events"], "kind" | "at_ms" | "body">;
+
+/** Cases come by the thousand, and their row says when and how: the line is made of it where none was written. */
+function withOpening(row: CaseRow, events: readonly StoryLine[]): readonly StoryLine[] {
+  if (events.some(({ kind }) => kind === "opened")) return events;
+  const body = JSON.stringify({ kind: row.kind, dueMs: row.due_ms });
+  return [{ kind: "opened", at_ms: row.received_ms, body }, ...events];
 }
 
 /** Members of a story's lines that name people. */

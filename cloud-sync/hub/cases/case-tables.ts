@@ -13,8 +13,9 @@ export interface CaseTables {
     readonly kind: "escalation" | "audit" | "import";
     /** SHA-256 of the body that opened the case, hexadecimal: the same id with another body is quarantined. */
     readonly body_digest: string;
-    /** The newest revision (JSON), and the first. Null where nothing has decided (imports). */
+    /** The newest revision (JSON). Null where nothing has decided (imports). */
     readonly decision: string | null;
+    /** The first one, written when another takes its place: until then it is null and `decision` is the first. */
     readonly first_decision: string | null;
     /** What a reviewer sees (JSON of the brief's view). */
     readonly view: string;
@@ -56,7 +57,10 @@ export interface CaseTables {
     readonly event_id: string;
     readonly case_id: string;
     readonly at_ms: number;
-    /** `opened`, `picture`, `leased`, `answered`, `undone`, `sent`, `revised`, `delivered`, `outcome`, `erased` … */
+    /**
+     * `opened` (imports only: of a case that a device sent, its own row says when and how), `picture`, `leased`, `answered`,
+     * `undone`, `sent`, `revised`, `delivered`, `outcome`, `erased` …
+     */
     readonly kind: string;
     /** Plain data (JSON). */
     readonly body: string;

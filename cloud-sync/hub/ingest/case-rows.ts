@@ -84,7 +84,6 @@ export async function openCases(
       opened.flatMap(({ key }) => (key ? [key] : [])),
     );
     const cases = opened.map(({ item, caseId }) => openedCase(agent, item, caseId, nowMs));
-    await story(options, trx, cases, nowMs);
     await options.listener.opened(trx, cases);
   }
   return opened.length === items.length ? [] : conflictsOf(trx, agent, items, isNew);
@@ -98,7 +97,6 @@ function rowOf(
   nowMs: number,
 ): InsertRow<"cases"> {
   const { brief } = item;
-  const text = JSON.stringify(decision);
   const { picture = null, costs = null, reviewLeftMs = null } = brief ?? {};
   return {
     case_id: caseId,
@@ -109,8 +107,8 @@ function rowOf(
     task: decision.task,
     kind: item.kind === "audit" ? ("audit" as const) : ("escalation" as const),
     body_digest: digest,
-    decision: text,
-    first_decision: text,
+    decision: JSON.stringify(decision),
+    first_decision: null,
     view: JSON.stringify(brief?.view ?? {}),
     extra: null,
     costs: costs && JSON.stringify(costs),
@@ -145,22 +143,6 @@ function openedCase(agent: AgentCaller, row: CaseItem, caseId: string, nowMs: nu
 
 export function labelOf(decision: Decision): string | null {
   return decision.answer?.label ?? null;
-}
-
-async function story(
-  { clock, random }: Options,
-  trx: HubTransaction,
-  opened: readonly OpenedCase[],
-  nowMs: number,
-): Promise<void> {
-  const events = opened.map(({ caseId, kind, dueMs }) => ({
-    event_id: newId(clock, random),
-    case_id: caseId,
-    at_ms: nowMs,
-    kind: "opened",
-    body: JSON.stringify({ kind, dueMs }),
-  }));
-  await insertRows(trx, "case_events", events);
 }
 
 async function conflictsOf(

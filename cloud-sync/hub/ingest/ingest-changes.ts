@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { isFinal, newId, type Decision } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
@@ -87,6 +88,7 @@ async function revise(
   const { decidedBy, revision, status } = decision;
   await trx.db
     .updateTable("cases")
+    .set({ first_decision: sql<string>`coalesce(first_decision, decision)` })
     .set({ decision: JSON.stringify(decision), ...(isFinal(decision) ? { state: "final", final_ms: nowMs } : {}) })
     .where("case_id", "=", caseId)
     .where("state", "!=", "erased")
