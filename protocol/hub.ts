@@ -66,11 +66,13 @@ export const enrolReplySchema = z.strictObject({
 });
 export type EnrolReply = z.infer<typeof enrolReplySchema>;
 
+export const pictureTypes = ["image/jpeg", "image/png", "image/webp"] as const;
+
 /** A picture that the hub may ask for, as it will be uploaded: after the agent's redaction. */
 const pictureReferenceSchema = z.strictObject({
   sha256: sha256Hex,
   bytes: count.max(hubLimits.blobBytesMax),
-  contentType: z.enum(["image/jpeg", "image/png", "image/webp"]),
+  contentType: z.enum(pictureTypes),
 });
 export type PictureReference = z.infer<typeof pictureReferenceSchema>;
 
@@ -90,7 +92,7 @@ export const caseBriefSchema = z.strictObject({
 });
 export type CaseBrief = z.infer<typeof caseBriefSchema>;
 
-const outboxKinds = ["escalation", "audit", "review", "revision", "outcome", "delivered"] as const;
+export const outboxKinds = ["escalation", "audit", "review", "revision", "outcome", "delivered"] as const;
 
 /** One row of the agent's outbox. `(agent, epoch, seq)` is its identity, and the SHA-256 of `body` its content. */
 const ingestItemSchema = z.strictObject({

@@ -86,6 +86,7 @@ export {
   type Sample,
   type TaskCounts,
 } from "./hub.ts";
+export { isPlainCaseBody, isPlainIngest } from "./ingest-shape.ts";
 export { idOfKey } from "./idempotency-id.ts";
 export { idPattern, namePattern, newId, reservedDeviceNames } from "./ids.ts";
 export {

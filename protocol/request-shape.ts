@@ -1,6 +1,7 @@
 import { type DecisionRequest } from "./decision.ts";
 import { idPattern, namePattern } from "./ids.ts";
 import { limits } from "./limits.ts";
+import { isPlainContext, isRecord, isWithin } from "./plain-shape.ts";
 
 /**
  * The way of the requests that come by the ten thousand: a tensor or pixels in an envelope with nothing unusual. True
@@ -34,15 +35,6 @@ const envelopeKeys: ReadonlySet<string> = new Set<EnvelopeKey>([
   "input",
   "context",
 ]);
-
-/** A map as the decoders build it: no prototype of another kind, no symbols. */
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-}
-
-function isWithin(value: unknown, min: number, max: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
-}
 
 function isPlainInput(input: unknown): boolean {
   if (!isRecord(input)) return false;
@@ -80,17 +72,4 @@ function isPlainTensor(input: Readonly<Record<string, unknown>>, bytes: number):
     product *= size;
   }
   return product === bytes;
-}
-
-function isPlainContext(context: unknown): boolean {
-  if (!isRecord(context)) return false;
-  const keys = Object.keys(context);
-  if (keys.length > limits.contextKeysMax) return false;
-  return keys.every((key) => {
-    const item = context[key];
-    if (key.length === 0 || key.length > limits.textCharsMax) return false;
-    return typeof item === "string"
-      ? item.length <= limits.textCharsMax
-      : typeof item === "boolean" || (typeof item === "number" && Number.isFinite(item));
-  });
 }

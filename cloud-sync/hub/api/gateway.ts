@@ -186,7 +186,8 @@ function contentOf(route: HubRoute, bytes: Uint8Array): unknown {
   if (route.body === "bytes") return bytes;
   const decoded = decodeMessage(bytes);
   if (!decoded.ok) throw decoded.error;
-  return checked(decoded.value.value, route.body);
+  const { value } = decoded.value;
+  return route.isPlain?.(value) === true ? value : checked(value, route.body);
 }
 
 function checked(value: unknown, schema: z.ZodType): unknown {

@@ -22,6 +22,8 @@ export interface HubRoute {
   readonly query?: z.ZodType;
   /** Schema of the JSON body. Without it the body is not read; `bytes` reads it as it is. */
   readonly body?: z.ZodType | "bytes";
+  /** True only for what `body` takes as it is: the short way of calls that come by the thousand. False says nothing. */
+  readonly isPlain?: (body: unknown) => boolean;
   /** Largest body that is read, where it is another than the gateway's. HP_TOO_LARGE above it. */
   readonly bodyBytesMax?: number;
   /** Calls that are read, wait or run at once; HP_BUSY above it, before a body is read. */
@@ -61,7 +63,16 @@ interface Typed<Q extends z.ZodType, B extends Content, C> {
 
 type Shared = Pick<
   HubRoute,
-  "method" | "path" | "operation" | "bodyBytesMax" | "placesMax" | "idempotent" | "secret" | "refusal" | "examples"
+  | "method"
+  | "path"
+  | "operation"
+  | "isPlain"
+  | "bodyBytesMax"
+  | "placesMax"
+  | "idempotent"
+  | "secret"
+  | "refusal"
+  | "examples"
 >;
 /** Another status than 200 is a Response of its own. */
 type Answer<R> = R extends z.ZodType ? z.input<R> | Response : Response | Reply;

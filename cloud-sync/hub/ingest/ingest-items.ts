@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
   HoldpointError,
+  isPlainCaseBody,
   ok,
   outboxBodies,
   outcomeSchema,
@@ -62,6 +63,9 @@ function contentOf(item: IngestItem): Partial<ReadItem> {
     case "audit":
       if (!item.brief)
         return { kind: "refused", error: new HoldpointError("HP_SCHEMA", "the case comes without its brief") };
+      if (isPlainCaseBody(value) && value.id === item.id) {
+        return { kind: "case", decision: value.decision, sample: value.sample ?? null };
+      }
       return parsed(item, outboxBodies[item.kind], value, ({ decision, sample = null }) => {
         return { kind: "case", decision, sample };
       });
