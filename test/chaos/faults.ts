@@ -18,6 +18,7 @@ import { memoryCap } from "./memory-cap.ts";
 import { readOnly } from "./read-only.ts";
 import { suspend } from "./suspend.ts";
 import { hubFaults } from "./hub-faults.ts";
+import { databaseAway } from "./database-away.ts";
 import { hubBacklog } from "./hub-backlog.ts";
 import { twoHubs } from "./two-hubs.ts";
 
@@ -177,6 +178,13 @@ const breakHub: Fault = {
   },
 };
 
+const loseDatabase: Fault = {
+  says: "the hub's PostgreSQL goes away for a minute: the hub stays up and says so, agents take on, all arrives afterwards",
+  round: "minute without the database",
+  rounds: 3,
+  run: (options) => databaseAway({ ...options, awayMs: 60_000 }),
+};
+
 const shareQueue: Fault = {
   says: "two hub processes on one PostgreSQL under eight reviewers, one killed now and then: no case is given to two people",
   round: "sixty cases at once",
@@ -215,6 +223,7 @@ export const faults: Readonly<Record<string, Fault>> = {
   "config-under-load": changeConfig,
   "model-swap-under-load": swapModel,
   "hub-faults": breakHub,
+  "database-away": loseDatabase,
   "hub-backlog": offlineForHours,
   "two-hubs": shareQueue,
 };

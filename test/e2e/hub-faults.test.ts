@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { databaseAway } from "../chaos/database-away.ts";
 import { hubBacklog } from "../chaos/hub-backlog.ts";
 import { hubFaults } from "../chaos/hub-faults.ts";
 import { twoHubs } from "../chaos/two-hubs.ts";
@@ -13,6 +14,19 @@ describe("every case reaches the hub and every answer the device, once", () => {
       const report = await hubFaults({
         ...{ rounds: 1, seed: 1, random: () => source.uniform(), say: () => undefined, store },
       });
+      expect(report).toMatchObject({ lost: 0, doubled: 0, chain: { intact: true }, violations: [] });
+    },
+    300_000,
+  );
+});
+
+describe("a database that goes away for a minute", () => {
+  it.concurrent(
+    "stops no device, and everything is reviewed and answered afterwards",
+    async () => {
+      const source = seededRandom(Number(process.env["CHAOS_SEED"] ?? 1));
+      const options = { rounds: 1, seed: 1, random: () => source.uniform(), say: () => undefined };
+      const report = await databaseAway({ ...options, awayMs: 60_000 });
       expect(report).toMatchObject({ lost: 0, doubled: 0, chain: { intact: true }, violations: [] });
     },
     300_000,
