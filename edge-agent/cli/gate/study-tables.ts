@@ -39,9 +39,10 @@ export function validityTables(rows: readonly ValidityRow[]): readonly string[] 
 /** Half a year of each world under each keeper of the gate threshold. */
 export function overTimeTable(rows: readonly OverTimeRow[]): readonly string[] {
   return markdownTable(
-    ["world", "gate threshold kept by", "half years", "ever violated", "coverage at the end", "labels"],
-    rows.map(({ world, keeper, draws, violations, coverage, labels }) => [
+    ["world", "gate threshold kept by", "half years", "ever violated", "coverage at the end", "labels", "alarms"],
+    rows.map(({ world, keeper, draws, violations, coverage, labels, alarms }) => [
       ...[world, keeper, String(draws), percent(violations / draws, 2), coverage.toFixed(3), labels.toFixed(0)],
+      alarms.toFixed(3),
     ]),
   );
 }

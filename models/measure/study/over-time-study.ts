@@ -1,11 +1,6 @@
 import { certify, type ErrorContract } from "../certify.ts";
-import {
-  certifiedByEvidence,
-  defaultGateThresholds,
-  type EvidenceGrid,
-  observed,
-  startGrid,
-} from "../evidence-grid.ts";
+import { type CertificateEvent, startCertificate, transition } from "../certificate-machine.ts";
+import { defaultGateThresholds } from "../evidence-grid.ts";
 import { auditPropensity, auditPropensityMin, errorSpread } from "../inverse-propensity.ts";
 import { type Draw, seededDraw } from "../seeded-draw.ts";
 
@@ -30,6 +25,8 @@ export interface OverTimeRow extends ErrorContract {
   readonly coverage: number;
   /** Mean number of labels that people and audits gave. */
   readonly labels: number;
+  /** Mean number of drift alarms, each of which sends everything to people and begins anew. */
+  readonly alarms: number;
 }
 
 export interface OverTimeOptions {
@@ -40,10 +37,18 @@ export interface OverTimeOptions {
 
 const weeks = 26;
 const decisionsPerWeek = 120;
-/** The one-shot certificate is tried at this count, fixed beforehand. */
-const launchLabels = 600;
+const weekMs = 7 * 24 * 3_600_000;
 const auditShare = 0.1;
 const contract: ErrorContract = { maxError: 0.02, delta: 0.05 };
+/** The rules of the product's own certificate; the one-shot certificate is tried at a count that is fixed beforehand. */
+const rules = {
+  ...contract,
+  launchLabels: 600,
+  gateThresholds: defaultGateThresholds,
+  lapseAfterMs: 2 * weekMs,
+  lapseAccepts: 50_000,
+};
+const identity = { model: "sha256:study", calibration: "none" };
 
 const worlds: readonly World[] = [
   { name: "calibrated", risk: (expectedError) => expectedError },
@@ -59,12 +64,13 @@ export function overTimeStudy({ seed, draws, onProgress }: OverTimeOptions): rea
     (["launch and evidence", "certificate anew each week"] as const).map((keeper) => ({ world, keeper })),
   );
   return cases.map(({ world, keeper }, at) => {
-    const sum = { violations: 0, coverage: 0, labels: 0 };
+    const sum = { violations: 0, coverage: 0, labels: 0, alarms: 0 };
     for (let round = 0; round < draws; round += 1) {
       const year = keeper === "launch and evidence" ? launchAndEvidence(world, draw) : weeklyCertificates(world, draw);
       sum.violations += year.isViolated ? 1 : 0;
       sum.coverage += year.coverage / draws;
       sum.labels += year.labels / draws;
+      sum.alarms += year.alarms / draws;
       onProgress?.((at + (round + 1) / draws) / cases.length);
     }
     return { world: world.name, keeper, ...contract, draws, ...sum };
@@ -75,6 +81,7 @@ interface HalfYear {
   readonly isViolated: boolean;
   readonly coverage: number;
   readonly labels: number;
+  readonly alarms: number;
 }
 
 interface Decided {
@@ -100,36 +107,40 @@ function truthAt({ risk }: World, gateThreshold: number | null): { readonly cove
   return { coverage, risk: coverage === 0 ? 0 : wrong / 2000 };
 }
 
-/** Everything goes to people until the launch; afterwards people see what is below the gate, and audits a share above. */
+/**
+ * The product's own certificate machine: everything goes to people until something is proved; afterwards they see what is
+ * below the gate, and audits a share above. Labels are handed in once a week.
+ */
 function launchAndEvidence(world: World, draw: Draw): HalfYear {
-  const half = { ...contract, delta: contract.delta / 2 };
-  let grid: EvidenceGrid = startGrid(defaultGateThresholds, half);
-  const first: Decided[] = [];
-  let [launched, gateThreshold, isViolated, labels] = [null as number | null, null as number | null, false, 0];
+  let state = startCertificate(rules, identity, 0);
+  let [isViolated, labels, alarms] = [false, 0, 0];
   let spread = { sum: 0, count: 0 };
   for (let week = 1; week <= weeks; week += 1) {
+    const { gateThreshold } = state.published;
+    const [events, atMs] = [[] as CertificateEvent[], week * weekMs];
+    let accepted = 0;
     for (let one = 0; one < decisionsPerWeek; one += 1) {
       const decided = decide(world, draw);
       const isAccepted = gateThreshold !== null && decided.confidence >= gateThreshold;
       const propensity = isAccepted ? auditPropensity(decided.confidence, spread.sum / spread.count, auditShare) : 1;
-      if (isAccepted) spread = { sum: spread.sum + errorSpread(decided.confidence), count: spread.count + 1 };
-      if (propensity < 1 && draw() >= propensity) continue;
-      labels += 1;
-      grid = observed(grid, {
-        ...decided,
-        propensity,
-        propensityMin: gateThreshold === null ? 1 : auditPropensityMin(auditShare),
-      });
-      if (first.length < launchLabels && gateThreshold === null) {
-        first.push(decided);
-        if (first.length === launchLabels) launched = certifiedOf(first, half);
+      if (isAccepted) {
+        accepted += 1;
+        spread = { sum: spread.sum + errorSpread(decided.confidence), count: spread.count + 1 };
       }
+      if (propensity < 1 && draw() >= propensity) continue;
+      const propensityMin = gateThreshold === null ? 1 : auditPropensityMin(auditShare);
+      const label = { ...identity, ...decided, propensity, propensityMin, decidedAtMs: atMs - weekMs + one };
+      events.push({ type: "label", atMs, label: { ...label, previous: null } });
     }
-    const found = certifiedByEvidence(grid)?.point.gateThreshold ?? null;
-    gateThreshold = lower(found, launched);
-    if (truthAt(world, gateThreshold).risk > contract.maxError) isViolated = true;
+    labels += events.length;
+    for (const event of [...events, { type: "tick", atMs, accepted } as const]) {
+      const step = transition(state, event);
+      alarms += step.effects.filter(({ type }) => type === "alarm").length;
+      ({ state } = step);
+    }
+    if (truthAt(world, state.published.gateThreshold).risk > contract.maxError) isViolated = true;
   }
-  return { isViolated, coverage: truthAt(world, gateThreshold).coverage, labels };
+  return { isViolated, coverage: truthAt(world, state.published.gateThreshold).coverage, labels, alarms };
 }
 
 /** What must not be done: the whole δ again each week on all labels so far. Everything is labelled, in its favour. */
@@ -141,17 +152,11 @@ function weeklyCertificates(world: World, draw: Draw): HalfYear {
     gateThreshold = certifiedOf(all, contract);
     if (truthAt(world, gateThreshold).risk > contract.maxError) isViolated = true;
   }
-  return { isViolated, coverage: truthAt(world, gateThreshold).coverage, labels: all.length };
+  return { isViolated, coverage: truthAt(world, gateThreshold).coverage, labels: all.length, alarms: 0 };
 }
 
 function certifiedOf(labels: readonly Decided[], asked: ErrorContract): number | null {
   const confidence = Float64Array.from(labels, (one) => one.confidence);
   const correct = Uint8Array.from(labels, ({ isWrong }) => (isWrong ? 0 : 1));
   return certify(confidence, correct, asked).gateThreshold;
-}
-
-/** The more generous of two proofs; each has a half of δ of its own. */
-function lower(one: number | null, other: number | null): number | null {
-  if (one === null || other === null) return one ?? other;
-  return Math.min(one, other);
 }
