@@ -1,7 +1,10 @@
 import type { Role, Scope } from "../api/caller.ts";
 import type { CaseItem } from "../cases/case-list.ts";
 import type { CaseStory } from "../cases/case-story.ts";
+import type { StoreLine } from "../fleet/store-list.ts";
+import type { StoreStory } from "../fleet/store-story.ts";
 import type { Person, PersonChange } from "../people/accounts.ts";
+import type { ReviewerFigures } from "../review/review-lists.ts";
 import { ask, level, search, type Answered } from "./ask.web.ts";
 import type { HubSession } from "./session.ts";
 
@@ -157,66 +160,6 @@ export const config = {
   ): Promise<Answered<LayerPut>> => ask("POST", "/v1/config/revert", { layer, scope, ...given }),
 };
 
-export interface StoreLine {
-  readonly store: string;
-  readonly region: string | null;
-  readonly agents: number;
-  readonly online: number;
-  readonly degraded: number;
-  readonly pending: number;
-  readonly waiting: number;
-  readonly oldestMs: number | null;
-  readonly coverage: number | null;
-  readonly behind: number;
-}
-
-export interface AgentReport {
-  readonly id: string;
-  readonly name: string;
-  readonly state: "online" | "offline" | "never" | "revoked";
-  readonly seenMs: number | null;
-  readonly enrolledMs: number;
-  readonly software: string | null;
-  readonly health: string | null;
-  readonly reasons: readonly { readonly code: string; readonly message: string }[];
-  readonly backlog: {
-    readonly received: number;
-    readonly written: number;
-    readonly pending: number;
-    readonly text: string;
-  };
-  readonly waiting: number;
-  readonly inFlight: number;
-  readonly safeToPowerOff: boolean | null;
-  readonly models: readonly {
-    readonly task: string;
-    readonly name: string;
-    readonly version: string;
-    readonly digest: string;
-    readonly provider: string;
-  }[];
-  readonly config: {
-    readonly revision: number | null;
-    readonly digest: string | null;
-    readonly wanted: number;
-    readonly applied: number | null;
-    readonly drift: "same" | "behind" | "local" | "none" | "unknown";
-  };
-  readonly clonedMs: number | null;
-}
-
-export interface StoreStory extends Omit<StoreLine, "agents" | "coverage"> {
-  readonly agents: readonly AgentReport[];
-  readonly casesWaiting: number;
-  readonly coverage: readonly {
-    readonly task: string;
-    readonly accepted: number;
-    readonly escalated: number;
-    readonly abstained: number;
-    readonly share: number;
-  }[];
-}
-
 export interface EnrolToken {
   readonly token: string;
   readonly store: string;
@@ -307,19 +250,6 @@ export interface OpenSlot {
   readonly reviewer: string | null;
   readonly heldMs: number;
   readonly dueMs: number | null;
-}
-
-export interface ReviewerFigures {
-  readonly person: string;
-  readonly name: string;
-  readonly task: string;
-  readonly answered: number;
-  readonly cannotTell: number;
-  readonly goldShown: number;
-  readonly goldAccuracy: number | null;
-  readonly judged: number;
-  readonly upheldShare: number | null;
-  readonly meanTookMs: number | null;
 }
 
 export const reviews = {

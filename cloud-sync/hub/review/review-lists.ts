@@ -137,7 +137,8 @@ export async function listLabels(
   }));
 }
 
-interface StatsRow {
+/** What one reviewer did in one task. */
+export interface ReviewerFigures {
   readonly person: string;
   readonly name: string;
   readonly task: string;
@@ -154,7 +155,7 @@ export async function listStats(
   database: HubDatabase,
   { tasks }: Scope,
   asked: PageAsked,
-): Promise<readonly StatsRow[]> {
+): Promise<readonly ReviewerFigures[]> {
   const rows = await database.read((db) => {
     let query = db
       .selectFrom("review_stats")

@@ -1,7 +1,8 @@
 import { type JSX } from "preact";
 import { useState } from "preact/hooks";
 import { labelText } from "../../../review/page/wording.ts";
-import { fleet, type AgentReport } from "../api.web.ts";
+import type { AgentReport } from "../../fleet/agent-report.ts";
+import { fleet } from "../api.web.ts";
 import { Form, TextField } from "../parts/form.tsx";
 import { Modal } from "../parts/modal.tsx";
 import { Ago, Badge, type Tone } from "../parts/parts.tsx";

@@ -1,10 +1,10 @@
 import { type JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Reviewing, Starting } from "../../../review/page/app.tsx";
-import { Icon } from "../../../review/page/icons.tsx";
 import { startShell } from "../../../review/page/shell.web.ts";
 import { type PageEvent, type PageState, type QueueFilter } from "../../../review/page/state.ts";
-import { labelText, waitingText } from "../../../review/page/wording.ts";
+import { TopFacts } from "../../../review/page/top-bar.tsx";
+import { labelText } from "../../../review/page/wording.ts";
 import { SelectField } from "../parts/form.tsx";
 import { addressOf } from "../router.ts";
 import { useSite } from "../site.ts";
@@ -47,7 +47,7 @@ export function ReviewPage(): JSX.Element {
 
 function ReviewBar({ state, dispatch, filter }: Drawn & { readonly filter: QueueFilter }): JSX.Element {
   const { go, me } = useSite();
-  const { queue, answered, cases, connection } = state;
+  const { queue } = state;
   const choose = (change: Partial<QueueFilter>): void =>
     go(addressOf("review", null, { ...filter, ...change }), "replace");
   const tasks = namesOf(me.person.tasks ?? queue?.tasks.map(({ task }) => task) ?? [], filter.task);
@@ -69,27 +69,7 @@ function ReviewBar({ state, dispatch, filter }: Drawn & { readonly filter: Queue
           />
         ) : null}
       </div>
-      <div class="top-facts">
-        <span class="count" data-testid="waiting">
-          {waitingText((queue?.waiting ?? 0) + cases.length, queue?.more ?? false)}
-        </span>
-        <span class="count quiet" data-testid="answered">
-          {answered} answered
-        </span>
-        <span class={connection.isUp ? "link-state up" : "link-state down"}>
-          <i aria-hidden="true" />
-          {connection.isUp ? "Online" : "Offline"}
-        </span>
-        <button
-          class="round"
-          type="button"
-          title="Keyboard help (?)"
-          aria-label="Keyboard help"
-          onClick={() => dispatch({ kind: "helpToggled" })}
-        >
-          <Icon name="question" />
-        </button>
-      </div>
+      <TopFacts {...{ state, dispatch }} />
     </header>
   );
 }

@@ -1,6 +1,7 @@
 import { type JSX } from "preact";
 import { labelText, percentText } from "../../../review/page/wording.ts";
-import { reviews, type ReviewerFigures } from "../api.web.ts";
+import type { ReviewerFigures } from "../../review/review-lists.ts";
+import { reviews } from "../api.web.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { usePages } from "../parts/loading.ts";
 import { Empty, MoreButton, NotYet } from "../parts/parts.tsx";

@@ -1,7 +1,8 @@
 import { type JSX } from "preact";
 import { useState } from "preact/hooks";
 import { labelText } from "../../../review/page/wording.ts";
-import { fleet, type StoreStory } from "../api.web.ts";
+import type { StoreStory } from "../../fleet/store-story.ts";
+import { fleet } from "../api.web.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { useLoaded } from "../parts/loading.ts";
 import { Ago, Empty, NotYet, PageHead, Stat } from "../parts/parts.tsx";

@@ -1,6 +1,7 @@
 import { type JSX } from "preact";
 import { useState } from "preact/hooks";
-import { fleet, type StoreLine } from "../api.web.ts";
+import type { StoreLine } from "../../fleet/store-list.ts";
+import { fleet } from "../api.web.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
 import { usePages } from "../parts/loading.ts";
 import { Ago, Badge, Empty, MoreButton, NotYet, PageHead } from "../parts/parts.tsx";
