@@ -66,11 +66,11 @@ function gateBy(running: RunningModel | null, lapsed: readonly string[], hasher:
 
 /**
  * What an operator has to look at: a certificate that is there and does not count. That there is none yet, or that labels
- * are still collected, is how every contract begins.
+ * are still collected, is how every contract begins, and one of coarse answers begins anew when the fine gate accepts more.
  */
 export function gateProblems(states: readonly GateState[]): AgentStatus["reasons"] {
   return states.flatMap(({ task, rung, label, gate: { why } }) => {
-    if (why === null || why === "none" || why === "collecting") return [];
+    if (why === null || why === "none" || why === "collecting" || why === "other_rest") return [];
     const of = `${task}${rung === "coarse" ? ", coarse answers" : ""}${label === null ? "" : `, ${label}`}`;
     return [{ code: "HP_GATE_CERTIFICATE", message: `${of}: ${uncertifiedSentences[why]}, so people decide` }];
   });

@@ -1,4 +1,5 @@
-import { toHex, type Decision, type Hasher, type TaskCounts } from "../protocol/index.ts";
+import { labelsDigest } from "../models/index.ts";
+import { type Decision, type Hasher, type TaskCounts } from "../protocol/index.ts";
 import { type Pipeline } from "../sdk/index.ts";
 import { type ReviewedTask } from "./review/case-source.ts";
 
@@ -30,8 +31,7 @@ export function createTaskTallies({ pipeline, task, hasher }: TallyParts): TaskT
     // A model's labels and their groups are the same two lists for as long as it runs.
     const known = digests.get(labels);
     if (known !== undefined) return known;
-    const groups = coarse ? `\n\n${JSON.stringify([coarse.labels, coarse.of])}` : "";
-    const digest = toHex(hasher.sha256(new TextEncoder().encode(`${labels.join("\n")}${groups}`)));
+    const digest = labelsDigest(labels, coarse ?? null, hasher);
     digests.set(labels, digest);
     return digest;
   };

@@ -16,6 +16,7 @@ const count = z.number().int().min(0);
 /** A share that is a promise: never 0, never all. */
 const promise = z.number().gt(0).lt(1);
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, { error: "must be sha256: and 64 hexadecimal digits" });
+const adjustSchema = z.strictObject({ slope: z.number().gt(0).max(100), offset: z.number().min(-100).max(100) });
 
 /** Certificates that one agent is sent or given; HP_GATE_CERTIFICATE for what is above it. */
 export const certificatesMax = 2048;
@@ -40,12 +41,18 @@ export const certificateSchema = z.strictObject({
   /** Of the model's own calibration (`calibrationDigest` of `holdpoint/models`); "none" where it has none. */
   calibration: z.union([digest, z.literal("none")]),
   /** The store's own calibration over the model's: sigmoid(slope · logit(confidence) + offset). Null: as it is. */
-  adjust: z.strictObject({ slope: z.number().gt(0).max(100), offset: z.number().min(-100).max(100) }).nullable(),
+  adjust: adjustSchema.nullable(),
   epoch: count,
   /** A confidence that reaches it is accepted; null: nothing may be. */
   gateThreshold: share.nullable(),
   /** The store's own, looser certificate: its gate threshold holds where it is the higher one. */
   cap: z.strictObject({ gateThreshold: share.nullable(), maxError: promise }).nullable(),
+  /**
+   * A certificate of coarse answers speaks of what the fine gate leaves to them: of cases whose fine confidence, under
+   * `adjust`, is less than `below` (null: of all, because nothing was accepted at the fine gate). Absent: of whatever was
+   * given to the command that made it.
+   */
+  residual: z.strictObject({ below: share.nullable(), adjust: adjustSchema.nullable() }).optional(),
   basis: z.enum(["launch", "evidence", "raised", "alarm", "lapsed", "collecting"]),
   method: z.enum(["fallback_auto", "e_process", "none"]),
   labels: count,

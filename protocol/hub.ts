@@ -259,6 +259,24 @@ export function configBundleBytes(bundle: Omit<ConfigBundle, "signature">): Uint
   return new TextEncoder().encode(canonicalJson(signed));
 }
 
+/**
+ * What the model said at the other rung: of an escalation its coarse answer, of a coarse answer that is looked at its fine
+ * one. People's label says of both whether they were right.
+ */
+const secondSchema = z.object({
+  rung: z.enum(["fine", "coarse"]),
+  label: text,
+  /** The model's own confidence in it, before the store's calibration. */
+  confidence: z.number().min(0).max(1),
+  /** Of the model's calibration of this rung. */
+  calibration: text,
+  /** What this rung asked for then, and whose word that was. */
+  gateThreshold: z.number().min(0).max(1),
+  certificate: text.nullable(),
+  /** Whether it could have accepted anything then. */
+  accepts: z.boolean(),
+});
+
 /** How a case came to be looked at by people: what an estimate over accepted decisions needs of it. */
 const sampleSchema = z.object({
   /** Chance that it would be: of the audit coin for an accepted decision, 1 for an escalation. Never 0. */
@@ -273,6 +291,10 @@ const sampleSchema = z.object({
   confidence: z.number().min(0).max(1).nullable(),
   /** Of the model's calibration, as certificates name it; null where no model ran. */
   calibration: z.string().nullable(),
+  /** Absent where the model has no groups. Null: it came and is none, so nobody knows what the other rung did. */
+  second: secondSchema.nullable().optional().catch(null),
+  /** `labelsDigest` of the model whose groups these are: by it the hub finds which label is of which group. */
+  groups: sha256Hex.optional().catch(undefined),
 });
 export type Sample = z.infer<typeof sampleSchema>;
 

@@ -14,6 +14,7 @@ import { expectedLoss } from "./capacity.ts";
 import { explain } from "./explain.ts";
 import {
   adjustedConfidence,
+  coarseGateThreshold,
   gateThresholdOf,
   isUnderContract,
   passes,
@@ -101,7 +102,7 @@ export function decide(inputs: DecideInputs): Decided {
     decision: written(inputs, ruling, audit),
     trace: traceOf(inputs, ruling),
     audit,
-    sample: sampling && (audit || isEscalated) ? sampleOf(inputs, ruling, sampling) : null,
+    sample: sampling && (audit || isEscalated) ? sampleOf(inputs, ruling, sampling, gate) : null,
     under: ruling.verdict === "accept" && ruling.rule === null ? ruling.gate.certificate : null,
     spent: isEscalated,
     held: isEscalated || ruling.reasons.includes("capacity_exhausted"),
@@ -115,15 +116,42 @@ function samplingOf({ coin, policy, auditScale }: DecideInputs, { verdict, rule,
   return auditSampling(coin.audit, scored?.confidence ?? 0, auditScale, policy.auditShare);
 }
 
-function sampleOf({ finding, by }: DecideInputs, { rule, coarse }: Ruling, sampling: Sampling): Sample {
+function sampleOf(inputs: DecideInputs, ruling: Ruling, sampling: Sampling, fine: GateThreshold): Sample {
+  const { finding, by } = inputs;
+  const { rule, coarse } = ruling;
   const predicted = finding.kind === "evidence" ? (coarse ? finding.coarse : (finding.top[0] ?? null)) : null;
+  const second = secondOf(inputs, ruling, fine);
   return {
     ...sampling,
     rule: rule !== null,
     rung: coarse ? "coarse" : "fine",
     confidence: predicted?.confidence ?? null,
     calibration: coarse ? by.coarseCalibration : by.calibration,
+    ...(second ? { second } : {}),
+    ...(second && by.groups ? { groups: by.groups } : {}),
   };
+}
+
+/**
+ * What the model said at the other rung. People who answer a case say of both answers whether they were right, and a rung
+ * that accepts nothing yet has no other labels. The coarse answer of what the fine gate accepted was asked of nobody.
+ */
+function secondOf(
+  { finding, policy, by }: DecideInputs,
+  { verdict, coarse }: Ruling,
+  fine: GateThreshold,
+): Sample["second"] {
+  if (finding.kind !== "evidence") return undefined;
+  const rung = coarse ? "fine" : "coarse";
+  const said = coarse ? finding.top[0] : verdict === "escalate" ? finding.coarse : null;
+  const calibration = coarse ? by.calibration : by.coarseCalibration;
+  if (!said || calibration === null) return undefined;
+  const gate = coarse ? fine : coarseGateThreshold(policy.gate, by);
+  const isAsked = coarse === true || policy.fallback.includes("coarse_answer");
+  const { label, confidence } = said;
+  const { gateThreshold, certificate, certified } = gate;
+  const asked = { gateThreshold, certificate: certificate?.id ?? null, accepts: isAsked && certified };
+  return { rung, label, confidence, calibration, ...asked };
 }
 
 function byRule(inputs: DecideInputs, top: Scored | null, gate: GateThreshold): Ruling | null {

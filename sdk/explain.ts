@@ -45,6 +45,7 @@ export const uncertifiedSentences: Readonly<Record<Uncertified, string>> = {
   collecting: "The labels are not enough yet to certify the error contract of this task",
   alarm: "The certificate of this task was withdrawn",
   cap: "This store's own labels do not allow what the fleet's certificate does",
+  other_rest: "The certificate of this task's coarse answers is for what a stricter gate left to them",
 };
 
 const sentences: Readonly<

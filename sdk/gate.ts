@@ -9,13 +9,15 @@ export interface GateBy {
   /** Digests of its calibrations, `calibrationDigest`; null as above. */
   readonly calibration: string | null;
   readonly coarseCalibration: string | null;
+  /** `labelsDigest` of a model that groups its labels. No gate threshold depends on it. */
+  readonly groups?: string | null;
   /** `certificateKey` of those that have lapsed. */
   readonly lapsed: readonly string[];
 }
 
 /** Why a contract holds no certificate that counts. */
 export type Uncertified =
-  "none" | "other_model" | "other_calibration" | "looser" | "lapsed" | "collecting" | "alarm" | "cap";
+  "none" | "other_model" | "other_calibration" | "looser" | "lapsed" | "collecting" | "alarm" | "cap" | "other_rest";
 
 /** The gate threshold that holds for one label, and whether anything may be accepted at all. */
 export interface GateThreshold {
@@ -45,9 +47,39 @@ export function gateThresholdOf(gate: GatePolicy, label: string, by: GateBy): Ga
   return viewOf(gate, by).fine(label);
 }
 
-/** The gate threshold of the `coarse_answer` rung. */
+/**
+ * The gate threshold of the `coarse_answer` rung. A certificate that speaks of what another fine gate left counts no more:
+ * once the fine gate accepts more, what it leaves is harder.
+ */
 export function coarseGateThreshold(gate: GatePolicy, by: GateBy): GateThreshold {
   return viewOf(gate, by).coarse();
+}
+
+/**
+ * Whether the coarse gate's certificate speaks of a case that the fine gate has not accepted.
+ *
+ * @param confidence the model's own in its fine answer
+ * @param fine the gate threshold that this answer was held against
+ */
+export function isRest({ certificate }: GateThreshold, confidence: number, fine: GateThreshold): boolean {
+  const residual = certificate?.residual;
+  if (!residual) return true;
+  if (!isOfRest(residual, fine)) return false;
+  return (
+    residual.below === null || adjustedConfidence(confidence, { adjust: plattOf(residual.adjust) }) < residual.below
+  );
+}
+
+/** A fine gate that asks for as much as then, or more, leaves everything that the certificate speaks of. */
+function isOfRest({ below, adjust }: NonNullable<Certificate["residual"]>, fine: GateThreshold): boolean {
+  if (!fine.certified) return true;
+  if (below === null) return false;
+  const own = fine.adjust?.method === "platt" ? { slope: fine.adjust.a, offset: fine.adjust.b } : null;
+  return below <= rescaled(fine.gateThreshold, own, adjust);
+}
+
+function plattOf(adjust: Certificate["adjust"]): Calibration | null {
+  return adjust && { method: "platt", a: adjust.slope, b: adjust.offset };
 }
 
 /** Whether anything of this gate rests on a certificate. */
@@ -114,7 +146,10 @@ class GateView {
   }
 
   coarse(): GateThreshold {
-    return (this.#coarse ??= this.#choose("coarse", null, this.#gate.coarse));
+    if (this.#coarse) return this.#coarse;
+    const chosen = this.#choose("coarse", null, this.#gate.coarse);
+    const residual = chosen.certificate?.residual;
+    return (this.#coarse = residual && !isOfRest(residual, this.fine("")) ? uncertified("other_rest") : chosen);
   }
 
   #choose(rung: Certificate["rung"], label: string | null, number: number | null): GateThreshold {
@@ -202,21 +237,19 @@ function accepting(
     floor,
     ...barriers.map((barrier) => onScaleOf(certificate, barrier)),
   );
-  const { adjust } = certificate;
-  return {
-    gateThreshold,
-    certified: true,
-    certificate,
-    adjust: adjust && { method: "platt", a: adjust.slope, b: adjust.offset },
-    why: null,
-  };
+  return { gateThreshold, certified: true, certificate, adjust: plattOf(certificate.adjust), why: null };
 }
 
 /** The gate threshold of `other` as a confidence that `certificate` would show for the same score of the model. */
 function onScaleOf({ adjust }: Certificate, other: Certificate): number {
   const gateThreshold = Math.max(other.gateThreshold ?? 1, other.cap?.gateThreshold ?? 0);
-  const from = other.adjust ?? { slope: 1, offset: 0 };
-  const to = adjust ?? { slope: 1, offset: 0 };
+  return rescaled(gateThreshold, other.adjust, adjust);
+}
+
+/** A gate threshold over confidences of one calibration of a store, as the same score of the model shows under another. */
+function rescaled(gateThreshold: number, before: Certificate["adjust"], after: Certificate["adjust"]): number {
+  const from = before ?? { slope: 1, offset: 0 };
+  const to = after ?? { slope: 1, offset: 0 };
   if (gateThreshold >= 1 || (from.slope === to.slope && from.offset === to.offset)) return gateThreshold;
   const model = applyCalibration({ method: "platt", a: 1 / from.slope, b: -from.offset / from.slope }, gateThreshold);
   return applyCalibration({ method: "platt", a: to.slope, b: to.offset }, model);

@@ -1,6 +1,14 @@
 import { type Rung, type TaskPolicy } from "../config/index.ts";
 import { type Answer, type Reason } from "../protocol/index.ts";
-import { adjustedConfidence, coarseGateThreshold, passes, type GateBy, type GateThreshold } from "./gate.ts";
+import {
+  adjustedConfidence,
+  coarseGateThreshold,
+  gateThresholdOf,
+  isRest,
+  passes,
+  type GateBy,
+  type GateThreshold,
+} from "./gate.ts";
 import { type Finding, type Scored } from "./trace.ts";
 
 /** What a walk down the ladder ends in. `reasons` lists why rungs were passed over, in order. */
@@ -43,16 +51,23 @@ function stepOn(rung: Rung, facts: LadderFacts, reasons: Reason[]): LadderEnd | 
     return { kind: "safe", answer: facts.policy.safeAction, reasons: [...reasons, "safe_action"] };
   }
   if (rung === "coarse_answer") {
-    const scored = facts.finding.kind === "evidence" ? facts.finding.coarse : null;
-    if (!scored) return null;
-    const gate = coarseGateThreshold(facts.policy.gate, facts.by);
-    const confidence = adjustedConfidence(scored.confidence, gate);
-    return passes(confidence, gate) ? { kind: "coarse", scored: { ...scored, confidence }, gate, reasons } : null;
+    return onCoarse(facts, reasons);
   }
   const obstacle = personObstacle(facts);
   if (obstacle === null) return { kind: "person", reasons };
   reasons.push(obstacle);
   return null;
+}
+
+function onCoarse({ finding, policy, by }: LadderFacts, reasons: readonly Reason[]): LadderEnd | null {
+  const scored = finding.kind === "evidence" ? finding.coarse : null;
+  if (!scored || finding.kind !== "evidence") return null;
+  const gate = coarseGateThreshold(policy.gate, by);
+  const confidence = adjustedConfidence(scored.confidence, gate);
+  if (!passes(confidence, gate)) return null;
+  const [top] = finding.top;
+  if (top && !isRest(gate, top.confidence, gateThresholdOf(policy.gate, top.label, by))) return null;
+  return { kind: "coarse", scored: { ...scored, confidence }, gate, reasons };
 }
 
 function personObstacle(facts: LadderFacts): Reason | null {

@@ -1,5 +1,11 @@
 import { type EffectiveConfig, type TaskPolicy } from "../config/index.ts";
-import { calibrationDigest, type ModelHost, type PredictionResult, type RunningModel } from "../models/index.ts";
+import {
+  calibrationDigest,
+  labelsDigest,
+  type ModelHost,
+  type PredictionResult,
+  type RunningModel,
+} from "../models/index.ts";
 import {
   type Clock,
   type Decision,
@@ -156,6 +162,7 @@ function gatesBy(hasher: Hasher): (by: RunningModel | null, lapsed: readonly str
       model: by.reference.digest,
       calibration: last?.calibration ?? calibrationDigest(by.calibration, hasher),
       coarseCalibration: last?.coarseCalibration ?? calibrationDigest(by.coarseCalibration, hasher),
+      groups: last?.groups ?? (by.coarse && labelsDigest(by.labels, by.coarse, hasher)),
       lapsed,
     };
     known.set(by, next);

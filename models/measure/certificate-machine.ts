@@ -19,9 +19,12 @@ export interface CertificateLabel extends EvidenceLabel, ModelIdentity {
 }
 
 export type CertificateEvent =
-  | { readonly type: "label"; readonly atMs: number; readonly label: CertificateLabel }
+  /** `isHeld`: it is evidence like any other, and nothing is proved before one comes that is not held. */
+  | { readonly type: "label"; readonly atMs: number; readonly label: CertificateLabel; readonly isHeld?: boolean }
   | { readonly type: "model"; readonly atMs: number; readonly identity: ModelIdentity }
   | { readonly type: "contract"; readonly atMs: number; readonly rules: CertificateRules }
+  /** The decisions that it speaks of are others now: what was counted says nothing of them. */
+  | { readonly type: "population"; readonly atMs: number }
   /** To a gate threshold at least this high, or everything to people; `null` takes the raise back. */
   | { readonly type: "raise"; readonly atMs: number; readonly gateThreshold: number | "people" | null }
   /** Time has passed, and the gate has accepted that many decisions since the last tick. */
@@ -38,10 +41,12 @@ export type CertificateEffect =
       readonly renewal: number;
       readonly isRenewal: boolean;
     }
-  | { readonly type: "epoch"; readonly epoch: number; readonly reason: "model" | "contract" | "alarm" }
+  | { readonly type: "epoch"; readonly epoch: number; readonly reason: EpochReason }
   | { readonly type: "alarm"; readonly epoch: number; readonly level: number }
   | { readonly type: "lapse"; readonly reason: "age" | "accepted" }
   | { readonly type: "refused"; readonly reason: LabelRefusal };
+
+type EpochReason = "model" | "contract" | "population" | "alarm";
 
 export interface CertificateStep {
   readonly state: CertificateState;
@@ -80,13 +85,16 @@ export function transition(state: CertificateState, event: CertificateEvent): Ce
   if (!Number.isFinite(event.atMs)) throw new RangeError(`atMs must be a time, got ${event.atMs}`);
   switch (event.type) {
     case "label":
-      return labelled(state, event.label, event.atMs);
+      return labelled(state, event.label, event.atMs, event.isHeld ?? false);
     case "model":
       return isSame(state, event.identity)
         ? unchanged(state)
         : nextEpoch(state, "collecting", event.atMs, "model", { identity: event.identity });
     case "contract":
       return contracted(state, event.rules, event.atMs);
+    case "population":
+      // What an alarm has withdrawn stays withdrawn until something is proved anew.
+      return nextEpoch(state, state.kind === "alarmed" ? "alarmed" : "collecting", event.atMs, "population", {});
     case "raise":
       return published({ ...state, raised: raiseOf(event.gateThreshold) }, event.atMs);
     case "tick":
@@ -100,7 +108,7 @@ function raiseOf(gateThreshold: number | "people" | null): number | "people" | n
   return gateThreshold >= 0 && gateThreshold <= 1 ? gateThreshold : "people";
 }
 
-function labelled(state: CertificateState, label: CertificateLabel, atMs: number): CertificateStep {
+function labelled(state: CertificateState, label: CertificateLabel, atMs: number, isHeld: boolean): CertificateStep {
   const refusal = refusalOf(state, label);
   if (refusal !== null) return { state, effects: [{ type: "refused", reason: refusal }] };
   const isCorrection = label.previous === "right";
@@ -115,7 +123,7 @@ function labelled(state: CertificateState, label: CertificateLabel, atMs: number
     const next = nextEpoch({ ...fresh, countedFromMs: atMs }, "alarmed", atMs, "alarm", {});
     return { state: next.state, effects: [alarm, ...next.effects] };
   }
-  return published(proved(fresh, atMs), atMs);
+  return published(isHeld ? fresh : proved(fresh, atMs), atMs);
 }
 
 function refusalOf(state: CertificateState, label: CertificateLabel): LabelRefusal | null {
@@ -248,7 +256,7 @@ function nextEpoch(
   state: CertificateState,
   kind: CertificateKind,
   atMs: number,
-  reason: "model" | "contract" | "alarm",
+  reason: EpochReason,
   change: { readonly rules?: CertificateRules; readonly identity?: ModelIdentity },
 ): CertificateStep {
   const { rules = state.rules, identity = state.identity } = change;

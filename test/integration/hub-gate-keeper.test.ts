@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { keepTask } from "../../cloud-sync/hub/gate/gate-keeper.ts";
-import { refreshContracts } from "../../cloud-sync/hub/gate/gate-contracts.ts";
 import { changeLimits, type GateLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
 import { endProposal, renewProposals } from "../../cloud-sync/hub/gate/proposal-desk.ts";
 import { missShareOf } from "../../cloud-sync/hub/gate/label-quality.ts";
@@ -9,7 +7,8 @@ import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
 import { addDecisions } from "../../cloud-sync/hub/fleet/decision-counts.ts";
 import { type HubDatabase } from "../../cloud-sync/hub/database/database.ts";
 import { fakeClock, type FakeClock } from "../../testing/index.ts";
-import { openReviewPlace, seedCases, seedStore, type ReviewPlace, type SeedTraits } from "../support/hub-review.ts";
+import { beginTask } from "../support/gate-keeping.ts";
+import { openReviewPlace, seedStore, type ReviewPlace } from "../support/hub-review.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 const admin: PersonCaller = {
@@ -42,52 +41,7 @@ function keeperSuite(
   });
   afterAll(() => place.close());
 
-  let tasks = 0;
-  /** A task of its own under a contract of the fleet, with what a test does with it. */
-  const begin = async (text?: (task: string) => string) => {
-    const task = `task_${(tasks += 1)}`;
-    const layer = text?.(task) ?? `thresholds: { ${task}: { max_error: 0.1, delta: 0.2 } }`;
-    await place.database.write(async ({ db }) => {
-      await db.deleteFrom("config_layers").execute();
-      const row = { layer: "fleet" as const, scope: "-", revision: 1, changed_ms: 1, changed_by: "test" };
-      await db
-        .insertInto("config_layers")
-        .values({ ...row, text: layer })
-        .execute();
-      await db
-        .insertInto("config_head")
-        .values({ one: 1, change_n: tasks })
-        .onConflict((known) => known.column("one").doUpdateSet({ change_n: tasks }))
-        .execute();
-    });
-    await refreshContracts(place.parts);
-    const held = async (count: number, traits: SeedTraits = {}): Promise<readonly string[]> => {
-      clock.advance(1);
-      return seedCases(place, count, { task, ...traits });
-    };
-    const judge = async (ids: readonly string[], isWrong = false): Promise<void> => {
-      for (const caseId of ids) {
-        await place.database.write((trx) =>
-          place.listener.outcome(trx, { caseId, label: isWrong ? "Banana" : "Kiwi", isCorrect: null }),
-        );
-      }
-    };
-    const keep = () => keepTask(place.parts, task);
-    const log = () =>
-      place.database.read((db) =>
-        db.selectFrom("gate_log").selectAll().where("task", "=", task).orderBy("n").execute(),
-      );
-    const state = (purpose: "certificate" | "cap" = "certificate") =>
-      place.database.read((db) =>
-        db
-          .selectFrom("gate_states")
-          .selectAll()
-          .where("task", "=", task)
-          .where("purpose", "=", purpose)
-          .executeTakeFirst(),
-      );
-    return { task, held, judge, keep, log, state };
-  };
+  const begin = (text?: (task: string) => string) => beginTask(place, clock, text);
 
   test("counts each label once, in order, for the group's certificate and the store's cap", async () => {
     const { held, judge, keep, log, state } = await begin();

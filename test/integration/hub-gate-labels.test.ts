@@ -4,6 +4,7 @@ import { createHubReviewStore, type HubReviewStore } from "../../cloud-sync/hub/
 import { type Reviewer } from "../../cloud-sync/review/review-store.ts";
 import { resolveConfig } from "../../config/index.ts";
 import { type ReviewAnswer } from "../../protocol/index.ts";
+import { labelsDigest } from "../../models/index.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { fakeClock, type FakeClock } from "../../testing/index.ts";
 import {
@@ -152,26 +153,121 @@ function labelFlow(open: (clock: FakeClock) => Promise<ReviewPlace>): void {
     expect(await isAsked(lead)).toBe(false);
   });
 
-  test("a coarse answer is held against the group of what people say, and is of no certificate's business without groups", async () => {
+  /** Labels and groups of a model, as a heartbeat brings them; returns their digest. */
+  const report = async (labels: readonly string[], of: readonly number[]): Promise<string> => {
+    const coarse = { labels: ["Fruit", "Dairy"], of };
+    const digest = labelsDigest(labels, coarse, nodeHasher);
+    const row = { digest, labels: JSON.stringify(labels), coarse: JSON.stringify(coarse) };
+    await place.database.write(({ db }) =>
+      db
+        .insertInto("gate_groups")
+        .values(row)
+        .onConflict((known) => known.doNothing())
+        .execute(),
+    );
+    return digest;
+  };
+  const rungs = (caseId: string) =>
+    place.database.read((db) =>
+      db.selectFrom("gate_labels").selectAll().where("case_id", "=", caseId).orderBy("rung", "desc").execute(),
+    );
+  const learn = (caseId: string, said: string, source: "consensus" | "outcome" = "consensus") =>
+    place.database.write((trx) => place.parts.gate.learn(trx, { kind: "label", caseId, label: said, source }));
+
+  test("a coarse answer is held against the group of what people say, by the groups of its own model", async () => {
     const { held } = await begin();
-    const learn = async (sample: { readonly rung: "coarse"; readonly predicted: string }, said: string) => {
-      const caseId = await held({ kind: "audit", sample: { ...sample, certificate: "c-1" } });
-      await place.database.write((trx) =>
-        place.parts.gate.learn(trx, { kind: "label", caseId, label: said, source: "consensus" }),
-      );
-      return label(caseId);
+    const groups = await report(["Kiwi", "Milk"], [0, 1]);
+    // A later model of the store has moved a product to another group.
+    const moved = await report(["Kiwi", "Milk"], [1, 1]);
+    const said = async (of: { readonly predicted?: string; readonly groups?: string | null }, label: string) => {
+      const sample = { rung: "coarse", predicted: "Fruit", groups, certificate: "c-1", ...of } as const;
+      const caseId = await held({ kind: "audit", sample });
+      await learn(caseId, label);
+      return (await rungs(caseId))[0];
     };
-    const sample = { rung: "coarse", predicted: "Fruit" } as const;
-    expect(await learn(sample, "Kiwi")).toMatchObject({ state: "apart", is_wrong: null, truth: "Kiwi" });
-    expect(await learn(sample, "Fruit")).toMatchObject({ state: "ready", is_wrong: 0 });
-    const { store, task } = await learn(sample, "Fruit");
-    const coarse = JSON.stringify({ labels: ["Fruit", "Dairy"], of: [0, 1] });
-    const row = { store, task, labels_digest: "d", labels: '["Kiwi","Milk"]', coarse, question: null };
-    await place.database.write(({ db }) => db.insertInto("store_tasks").values(row).execute());
-    expect(await learn(sample, "Kiwi")).toMatchObject({ state: "ready", is_wrong: 0, truth: "Kiwi" });
-    expect(await learn(sample, "Milk")).toMatchObject({ state: "ready", is_wrong: 1, truth: "Milk" });
-    expect(await learn(sample, "Shoe")).toMatchObject({ state: "ready", is_wrong: 1 });
-    await place.database.write(({ db }) => db.deleteFrom("store_tasks").execute());
+    expect(await said({}, "Kiwi")).toMatchObject({ state: "ready", is_wrong: 0, truth: "Kiwi" });
+    expect(await said({}, "Fruit")).toMatchObject({ state: "ready", is_wrong: 0 });
+    expect(await said({}, "Milk")).toMatchObject({ state: "ready", is_wrong: 1, truth: "Milk" });
+    expect(await said({}, "Shoe")).toMatchObject({ state: "ready", is_wrong: 1 });
+    expect(await said({ groups: moved }, "Kiwi")).toMatchObject({ state: "ready", is_wrong: 1 });
+    // A name that is none of the model's groups is wrong, whatever people say.
+    expect(await said({ predicted: "Kiwi" }, "Kiwi")).toMatchObject({ state: "ready", is_wrong: 1 });
+    // Groups that nobody has reported.
+    expect(await said({ groups: "f".repeat(64) }, "Kiwi")).toMatchObject({ state: "apart", is_wrong: null });
+    expect(await said({ groups: null }, "Fruit")).toMatchObject({ state: "apart", is_wrong: null });
+  });
+
+  test("one word about a case is a label of both answers that the model had", async () => {
+    const { held, answer } = await begin();
+    const groups = await report(["Kiwi", "Orange", "Milk"], [0, 0, 1]);
+    const fine = { confidence: 0.6, calibration: "none", gateThreshold: null };
+    const second = { rung: "coarse", predicted: "Fruit", confidence: 0.97, fine, groups } as const;
+    const pair = () => held({ sample: { groups, basket: "b-9" }, second });
+    const right = await pair();
+    await answer(anna, say("Kiwi"));
+    expect(await rungs(right)).toMatchObject([
+      { rung: "fine", predicted: "Kiwi", state: "ready", is_wrong: 0, propensity_min: 1, fine_confidence: null },
+      {
+        ...{ rung: "coarse", predicted: "Fruit", confidence: 0.97, state: "ready", is_wrong: 0, truth: "Kiwi" },
+        ...{ propensity_min: 1, fine_confidence: 0.6, fine_calibration: "none", fine_gate_threshold: null },
+      },
+    ]);
+
+    // Whoever contradicts the fine answer is heard by a lead before either of them counts.
+    const sameGroup = await pair();
+    await answer(anna, say("Orange"));
+    expect(await rungs(sameGroup)).toMatchObject([{ state: "pending" }, { state: "pending" }]);
+    await answer(lead, say("Orange"));
+    const [first, other] = await rungs(sameGroup);
+    expect([first, other]).toMatchObject([
+      { state: "ready", is_wrong: 1, source: "adjudication" },
+      { state: "ready", is_wrong: 0, source: "adjudication" },
+    ]);
+    expect(first?.answered_ms).toBe(other?.answered_ms);
+
+    // The world corrects what people said, of both; what was counted as wrong stays wrong.
+    await counted(sameGroup);
+    await learn(sameGroup, "Milk", "outcome");
+    expect(await rungs(sameGroup)).toMatchObject([
+      { state: "counted", is_wrong: 1 },
+      { state: "ready", is_wrong: 1, truth: "Milk" },
+    ]);
+    await counted(sameGroup);
+    await learn(sameGroup, "Kiwi", "outcome");
+    expect(await rungs(sameGroup)).toMatchObject([
+      { state: "counted", is_wrong: 1 },
+      { state: "counted", is_wrong: 1 },
+    ]);
+
+    // What nobody can tell is wrong of both, and so is what the world only calls wrong.
+    const dark = await pair();
+    await answer(anna, { kind: "cannot_tell" });
+    expect(await rungs(dark)).toMatchObject([
+      { is_wrong: 1, source: "unknowable" },
+      { is_wrong: 1, source: "unknowable" },
+    ]);
+    const returned = await pair();
+    await place.database.write((trx) =>
+      place.parts.gate.learn(trx, { kind: "wrong", caseId: returned, source: "outcome" }),
+    );
+    expect(await rungs(returned)).toMatchObject([{ is_wrong: 1 }, { is_wrong: 1 }]);
+  });
+
+  test("a drawn coarse answer whose picture is lost, or that is erased unjudged, is wrong of both rungs; a rule's is apart", async () => {
+    const { held } = await begin();
+    const groups = await report(["Kiwi", "Milk"], [0, 1]);
+    const drawn = { rung: "coarse", predicted: "Fruit", certificate: "c-1", propensity: 0.2, groups } as const;
+    const second = { rung: "fine", predicted: "Kiwi", certificate: null } as const;
+    const pair = (more: Partial<typeof drawn> & { readonly isLost?: boolean; readonly isRule?: boolean } = {}) =>
+      held({ kind: "audit", sample: { ...drawn, ...more }, second });
+    const wrong = { state: "ready", is_wrong: 1, source: "lost" };
+    expect(await rungs(await pair({ isLost: true }))).toMatchObject([wrong, wrong]);
+    const erased = await pair();
+    await place.database.write((trx) => place.listener.erased(trx, erased));
+    expect(await rungs(erased)).toMatchObject([wrong, wrong]);
+    const ruled = await pair({ isRule: true });
+    await learn(ruled, "Kiwi");
+    expect(await rungs(ruled)).toMatchObject([{ state: "apart" }, { state: "apart" }]);
   });
 
   test("what nobody can tell counts as wrong, and so does a sample whose picture is lost", async () => {

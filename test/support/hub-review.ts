@@ -81,6 +81,8 @@ export interface SeedTraits {
   readonly agentId?: string | null;
   /** Null: no model had an answer. */
   readonly sample?: Partial<CaseSample> | null;
+  /** The answer at the other rung, where it differs from the first. */
+  readonly second?: Partial<CaseSample>;
 }
 
 export const seedModel = `sha256:${"a".repeat(64)}`;
@@ -91,6 +93,7 @@ function seedSample(traits: SeedTraits): CaseSample | null {
   return {
     ...{ rung: "fine", predicted: label, confidence, gateThreshold: 0.95, certificate: null, model: seedModel },
     isUncertified: (sample?.certificate ?? null) === null && traits.kind !== "audit",
+    ...{ isAudited: (sample?.certificate ?? null) !== null, fine: null, groups: null },
     ...{ calibration: "none", propensity: 1, isUniform: false, isRule: false, basket: null, isLost: false },
     ...sample,
   };
@@ -136,7 +139,8 @@ async function seedBatch(place: ReviewPlace, count: number, traits: SeedTraits):
   const opened = Array.from({ length: count }, (): OpenedCase => {
     const caseId = newId(parts.clock, parts.random);
     const sample = seedSample(traits);
-    return { caseId, store, task, kind, dueMs, heldMs, confidence, label, costs, sample };
+    const second = traits.second && sample ? { ...sample, ...traits.second } : null;
+    return { caseId, store, task, kind, dueMs, heldMs, confidence, label, costs, sample, second };
   });
   const rows = opened.map(({ caseId }) => {
     const decision = { ...heldDecision(undefined, label ?? "Kiwi"), task, confidence };

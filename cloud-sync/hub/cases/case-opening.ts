@@ -34,6 +34,8 @@ export interface OpenedCase {
   readonly costs: { readonly review: number; readonly wrongAccept: number } | null;
   /** Null where no model had an answer. */
   readonly sample: CaseSample | null;
+  /** What the same look says of the model's answer at the other rung; null where it has none, or nobody was to see it. */
+  readonly second: CaseSample | null;
 }
 
 /** What the gate's statistics need of a model's answer that people look at. */
@@ -50,13 +52,27 @@ export interface CaseSample {
   /** Chance that it would be looked at, in (0, 1]. */
   readonly propensity: number;
   readonly isUniform: boolean;
-  /** Nothing was certified then, so every decision of this task went to people. */
+  /** Nothing was certified then, so every decision that this answer speaks of went to people. */
   readonly isUncertified: boolean;
+  /** What was accepted then was audited by the contract's share. False with `isUncertified`: nobody knows. */
+  readonly isAudited: boolean;
   /** A rule decided and not the gate. */
   readonly isRule: boolean;
   readonly basket: string | null;
+  /** Of a coarse answer: what the fine gate made of the case that it left; null with a fine one, and where nobody says. */
+  readonly fine: FineSide | null;
+  /** `labelsDigest` of the model's labels and groups. */
+  readonly groups: string | null;
   /** An audit sample whose picture the box has no more: nobody can say that it was right. */
   readonly isLost: boolean;
+}
+
+export interface FineSide {
+  /** The model's own, and the digest of its calibration. */
+  readonly confidence: number;
+  readonly calibration: string;
+  /** Null: nothing was accepted. */
+  readonly gateThreshold: number | null;
 }
 
 export interface SettledCase {

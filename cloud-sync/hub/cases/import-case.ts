@@ -142,7 +142,7 @@ function openedCase({ caseId, store, task, view, dueMs }: MadeCase, nowMs: numbe
   const { confidence } = view;
   return {
     ...{ caseId, store, task, kind: "import" as const, dueMs, heldMs: nowMs, confidence, label },
-    ...{ costs: null, sample: null },
+    ...{ costs: null, sample: null, second: null },
   };
 }
 

@@ -5,6 +5,7 @@ import {
   type Heartbeat,
   type HeartbeatReply,
 } from "../../../protocol/index.ts";
+import { labelsDigest as digestOf } from "../../../models/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
 import { filledUp, isDatabaseGone, together } from "../api/together.ts";
@@ -138,7 +139,7 @@ async function take(
     await addDecisions(trx, caller.store, decisionsSince(before, heartbeat), nowMs);
   }
   if (row.offline_ms !== null) await parts.events.emit(trx, [agentEvent("agent.online", caller, {})]);
-  const labelsWanted = await keepLabels(trx.db, caller.store, tasks);
+  const labelsWanted = await keepLabels(parts, trx.db, caller.store, tasks);
   trx.tell({ kind: "agent", agentId: caller.agentId, isReport: true });
   const configVersion = row.config_version === 0 ? null : row.config_version;
   return { nowMs, configVersion, labelsWanted, nextMs: heartbeatEveryMs };
@@ -186,6 +187,7 @@ async function tellOfClone(
 
 /** Labels and questions of the store's tasks, for the review page's search box. Returns the tasks whose labels lack. */
 async function keepLabels(
+  { hasher }: HubParts,
   db: Parameters<Parameters<HubParts["database"]["write"]>[0]>[0]["db"],
   store: string,
   tasks: Heartbeat["tasks"],
@@ -205,6 +207,14 @@ async function keepLabels(
       continue;
     }
     const groups = coarse && coarse.of.length === labels?.length ? JSON.stringify(coarse) : null;
+    // By their digest they are looked up for labels of any store, so it must be theirs.
+    if (labels && coarse && groups !== null && labelsDigest === digestOf(labels, coarse, hasher)) {
+      await db
+        .insertInto("gate_groups")
+        .values({ digest: labelsDigest, labels: JSON.stringify(labels), coarse: groups })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
     const values = { labels_digest: labelsDigest, labels: JSON.stringify(labels ?? []), coarse: groups, question };
     await db
       .insertInto("store_tasks")

@@ -18,6 +18,7 @@ export async function answerP95(db: Kysely<HubTables>, task: string, nowMs: numb
     .where("task", "=", task)
     .where("came_ms", ">", nowMs - windowMs)
     .where("kind", "=", "escalation")
+    .where("rung", "=", "fine")
     .orderBy("came_ms", "desc")
     .limit(casesMax)
     .execute();

@@ -47,10 +47,14 @@ export async function bundleCertificates(
     for (const { model, calibration, body } of rows) {
       const isOwn = contract.level === "store";
       const key: StateKey = { ...contract, level: "store", scope: store, model, calibration };
+      const { residual, ...issued } = JSON.parse(body) as IssuedCertificate;
       const document = {
-        ...(JSON.parse(body) as IssuedCertificate),
-        adjust: isOwn ? null : await adjustOf(db, store, key),
+        ...issued,
+        adjust: isOwn || contract.rung === "coarse" ? null : await adjustOf(db, store, key),
         cap: isOwn ? null : await capAt(db, key),
+        ...(residual
+          ? { residual: { below: residual.below, adjust: await adjustOf(db, store, { ...key, ...residual }) } }
+          : {}),
       };
       found.push({ ...document, signature: toBase64(await sign(certificateBytes(document))) });
     }
@@ -58,7 +62,11 @@ export async function bundleCertificates(
   return found.slice(0, certificatesMax);
 }
 
-async function adjustOf(db: Db, store: string, { task, model, calibration }: StateKey): Promise<Certificate["adjust"]> {
+async function adjustOf(
+  db: Db,
+  store: string,
+  { task, model, calibration }: Pick<StateKey, "task" | "model" | "calibration">,
+): Promise<Certificate["adjust"]> {
   const row = await db
     .selectFrom("gate_adjusts")
     .select(["slope", "intercept"])

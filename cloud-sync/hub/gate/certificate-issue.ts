@@ -4,13 +4,17 @@ import { newId, type Certificate } from "../../../protocol/index.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 import { type HubEventType } from "../webhooks/hub-event.ts";
+import { type Residual } from "./coarse-residual.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { type GateTables } from "./gate-tables.ts";
 
 type StateRow = GateTables["gate_states"];
 
 /** A certificate as it was issued; each store's own calibration and cap are added when it is sent. */
-export type IssuedCertificate = Omit<Certificate, "signature" | "adjust" | "cap">;
+export interface IssuedCertificate extends Omit<Certificate, "signature" | "adjust" | "cap" | "residual"> {
+  /** Of coarse answers: what it speaks of. */
+  readonly residual?: Residual;
+}
 
 /**
  * Writes the certificate that a life publishes, and tells of it: in the audit log and to webhooks, but for renewals, which
@@ -78,6 +82,7 @@ function documentOf(
     scope: { level: row.level, name: row.scope },
     ...{ task: row.task, label: row.label === "" ? null : row.label, rung: row.rung },
     ...{ maxError, delta, model: row.model, calibration: row.calibration },
+    ...(row.residual === null ? {} : { residual: JSON.parse(row.residual) as Residual }),
     ...{ epoch, gateThreshold, basis, method, labels, accepted, errors, coverage, level },
     // Of what people overlook no label tells: the bound of all errors is so much higher than that of the labels.
     upperBound: upperBound === null ? null : Math.min(1, upperBound / (1 - row.miss_share)),

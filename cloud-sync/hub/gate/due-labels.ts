@@ -32,6 +32,8 @@ export async function dueLabels(
     .where(isWaiting)
     .orderBy("answered_ms")
     .orderBy("case_id")
+    // The fine answer first: its certificate says when that of the coarse ones may be tried.
+    .orderBy("rung", "desc")
     .limit(labelsAtOnce)
     .$if(database.kind === "postgres", (query) => query.forUpdate())
     .execute();
@@ -63,18 +65,20 @@ export async function evidenceAmong(
       ? []
       : await db
           .selectFrom("gate_labels")
-          .select(["case_id", "basket", "counted_n"])
+          .select(["case_id", "rung", "basket", "counted_n"])
           .where("task", "=", task)
           .where("basket", "in", baskets)
           .where("is_rule", "=", 0)
           .execute();
   const drawn = new Map<string, { readonly caseId: string; readonly draw: string }>();
-  for (const { case_id: caseId, basket, counted_n: countedN } of rows) {
+  const keyOf = (rung: string, basket: string | null): string => `${rung}/${basket ?? ""}`;
+  for (const { case_id: caseId, rung, basket, counted_n: countedN } of rows) {
     // One that was counted before the others came stays the one of its basket.
     const draw = (countedN ?? 0) > 0 ? "" : toHex(hasher.sha256(new TextEncoder().encode(`${hubId}\n${caseId}`)));
-    const best = drawn.get(basket ?? "");
-    if (!best || draw < best.draw) drawn.set(basket ?? "", { caseId, draw });
+    const key = keyOf(rung, basket);
+    const best = drawn.get(key);
+    if (!best || draw < best.draw) drawn.set(key, { caseId, draw });
   }
-  return ({ case_id: caseId, basket, propensity_min: least }) =>
-    least > 0 && (basket === null || drawn.get(basket)?.caseId === caseId);
+  return ({ case_id: caseId, rung, basket, propensity_min: least }) =>
+    least > 0 && (basket === null || drawn.get(keyOf(rung, basket))?.caseId === caseId);
 }

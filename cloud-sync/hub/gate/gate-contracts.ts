@@ -102,26 +102,31 @@ interface StoreName {
 
 /** The contracts that hold in one store, each with the layer whose word it is. Pure. */
 export function contractsOf({ config, provenance }: ResolvedConfig, store: StoreName): readonly ContractRow[] {
-  return Object.values(config.tasks).flatMap(({ task, gate, auditShare, reviewCapacity, costs }): ContractRow[] => {
-    const row = (label: string, rung: GateRung, promised: Contract, key: string): ContractRow => {
-      const { maxError, delta, launchLabels, lapseAfterMs, lapseAccepts } = promised;
-      const reviewsPer1000 = reviewCapacity?.per1000 ?? null;
-      const contract: GateContract = {
-        ...{ maxError, delta, launchLabels, lapseAfterMs, lapseAccepts, auditShare, reviewsPer1000, costs },
+  return Object.values(config.tasks).flatMap(
+    ({ task, gate, fallback, auditShare, reviewCapacity, costs }): ContractRow[] => {
+      const row = (label: string, rung: GateRung, promised: Contract, key: string): ContractRow => {
+        const { maxError, delta, launchLabels, lapseAfterMs, lapseAccepts } = promised;
+        const reviewsPer1000 = reviewCapacity?.per1000 ?? null;
+        const contract: GateContract = {
+          ...{ maxError, delta, launchLabels, lapseAfterMs, lapseAccepts, auditShare, reviewsPer1000, costs },
+        };
+        const of = ownerOf(provenance.get(key)?.layer, store);
+        return { store: store.store, task, label, rung, ...of, contract: JSON.stringify(contract) };
       };
-      const of = ownerOf(provenance.get(key)?.layer, store);
-      return { store: store.store, task, label, rung, ...of, contract: JSON.stringify(contract) };
-    };
-    const key = `thresholds.${task}`;
-    const { target, classContracts, coarseContract } = gate;
-    return [
-      ...(target.kind === "contract" ? [row("", "fine", target, key)] : []),
-      ...Object.entries(classContracts).map(([label, contract]) =>
-        row(label, "fine", contract, pathText(["thresholds", task, "classes", label])),
-      ),
-      ...(coarseContract === null ? [] : [row("", "coarse", coarseContract, `${key}.coarse`)]),
-    ];
-  });
+      const key = `thresholds.${task}`;
+      const { target, classContracts, coarseContract } = gate;
+      // Without a contract of its own the coarse answer is under the task's.
+      const ofTask = target.kind === "contract" && fallback.includes("coarse_answer") ? target : null;
+      const coarse = coarseContract ?? ofTask;
+      return [
+        ...(target.kind === "contract" ? [row("", "fine", target, key)] : []),
+        ...Object.entries(classContracts).map(([label, contract]) =>
+          row(label, "fine", contract, pathText(["thresholds", task, "classes", label])),
+        ),
+        ...(coarse === null ? [] : [row("", "coarse", coarse, coarseContract === null ? key : `${key}.coarse`)]),
+      ];
+    },
+  );
 }
 
 function ownerOf(layer: string | undefined, { store, region }: StoreName): Pick<ContractRow, "level" | "scope"> {

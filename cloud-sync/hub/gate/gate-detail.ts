@@ -61,9 +61,10 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
   const { stores, contract } = await storesOf(db, caller, name);
   if (stores.length === 0) throw notFound();
   const state = await newestState(db, name);
-  const model = state ?? (await newestModel(db, name.task, stores));
+  const model = state ?? (await newestModel(db, name, stores));
   const rows = model === null ? [] : await labelsOf(db, name, stores, model);
-  const adjusts = model === null ? new Map<string, StoreAdjustment>() : await adjustsOf(db, name, model);
+  const adjusts =
+    model === null || name.rung === "coarse" ? new Map<string, StoreAdjustment>() : await adjustsOf(db, name, model);
   const shown = (some: Counted): readonly FigureLabel[] =>
     some
       .filter((row) => row.is_rule === 0)
@@ -80,7 +81,7 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
     ...{ stores: stores.slice(0, storesShownMax), storesTotal: stores.length, contract, state, figures },
     sources: bySource(rows.filter((row) => row.is_rule === 0)),
     byRule: countsOf(rows.filter((row) => row.is_rule === 1)),
-    waiting: await waitingOf(db, name.task, stores),
+    waiting: await waitingOf(db, name, stores),
     evidence: state === null ? [] : await evidenceOf(db, name, state),
     certificates: await certificatesOf(db, name),
     capacity: capacityOf(figures, state?.gateThreshold ?? null, contract?.reviewsPer1000 ?? null),
@@ -148,11 +149,16 @@ interface ModelName {
   readonly calibration: string;
 }
 
-async function newestModel(db: Db, task: string, stores: readonly string[]): Promise<ModelName | null> {
+async function newestModel(
+  db: Db,
+  { task, rung }: Pick<GateName, "task" | "rung">,
+  stores: readonly string[],
+): Promise<ModelName | null> {
   const row = await db
     .selectFrom("gate_labels")
     .select(["model", "calibration"])
     .where("task", "=", task)
+    .where("rung", "=", rung)
     .where("store", "in", stores.slice(0, storesAskedMax))
     .orderBy("came_ms", "desc")
     .limit(1)
@@ -206,11 +212,12 @@ function countsOf(rows: Counted): { readonly labels: number; readonly wrong: num
   return { labels: rows.length, wrong: rows.filter((row) => row.is_wrong === 1).length };
 }
 
-async function waitingOf(db: Db, task: string, stores: readonly string[]): Promise<GateDetail["waiting"]> {
+async function waitingOf(db: Db, { task, rung }: GateName, stores: readonly string[]): Promise<GateDetail["waiting"]> {
   const rows = await db
     .selectFrom("gate_labels")
     .select((row) => ["state", row.fn.countAll<number>().as("count")])
     .where("task", "=", task)
+    .where("rung", "=", rung)
     .where("state", "in", ["open", "pending", "ready"])
     .where("store", "in", stores.slice(0, storesAskedMax))
     .groupBy("state")

@@ -4,6 +4,7 @@ import { type HubParts } from "../room.ts";
 import { takeAccepted } from "./accepted-counts.ts";
 import { answerP95 } from "./answer-times.ts";
 import { dueLabels, evidenceAmong, labelsAtOnce, type LabelRow } from "./due-labels.ts";
+import { type GateTables } from "./gate-tables.ts";
 import { contractsOfTask, targetsOf, type TaskContracts } from "./gate-targets.ts";
 import { StateBook } from "./state-book.ts";
 import { adjusted } from "../../../models/measure/store-adjustment.ts";
@@ -85,16 +86,20 @@ async function countLabels(
   const [first] = labels;
   if (!first) return { taken: 0, lastN };
   const isEvidence = await evidenceAmong(parts, trx, first.task, labels);
-  const lines: { task: string; n: number; case_id: string; is_wrong: number; at_ms: number }[] = [];
+  const lines: GateTables["gate_log"][] = [];
   const taken: LabelRow[] = [];
   let n = lastN;
   for (const label of labels) {
+    const isCounted = isEvidence(label);
+    const targets = isCounted ? targetsOf(contracts, label) : [];
+    book.narrow(targets, label);
     if (book.hasNewEpoch) break;
     taken.push(label);
-    if (!isEvidence(label)) continue;
+    if (!isCounted) continue;
     n += 1;
-    lines.push({ task: label.task, n, case_id: label.case_id, is_wrong: label.is_wrong ?? 1, at_ms: nowMs });
-    for (const target of targetsOf(contracts, label)) {
+    const { task, case_id, rung } = label;
+    lines.push({ task, n, case_id, rung, is_wrong: label.is_wrong ?? 1, at_ms: nowMs });
+    for (const target of targets) {
       const isOwn = target.level === "store" && target.purpose === "certificate";
       book.count(target, label, adjusted(label.confidence, isOwn ? null : book.adjustOf(label)));
     }
@@ -110,25 +115,33 @@ async function markCounted(
   lastN: number,
   nowMs: number,
 ): Promise<void> {
-  const ids = labels.map((label) => label.case_id);
-  const undecided = labels.filter(({ source }) => source === "undecided").map((label) => label.case_id);
-  await db
-    .updateTable("gate_labels")
-    .set({ state: "counted", counted_ms: nowMs, counted_n: 0 })
-    .where("case_id", "in", ids)
-    .execute();
-  if (undecided.length > 0) {
-    await db
-      .updateTable("gate_labels")
-      .set({ is_wrong: 1, source: "undecided" })
-      .where("case_id", "in", undecided)
-      .execute();
+  for (const rung of ["fine", "coarse"] as const) {
+    const own = labels.filter((label) => label.rung === rung);
+    await write(own, { state: "counted", counted_ms: nowMs, counted_n: 0 });
+    await write(
+      own.filter(({ source }) => source === "undecided"),
+      { is_wrong: 1, source: "undecided" },
+    );
+    async function write(rows: readonly LabelRow[], values: Partial<LabelRow>): Promise<void> {
+      if (rows.length === 0) return;
+      await db
+        .updateTable("gate_labels")
+        .set(values)
+        .where(
+          "case_id",
+          "in",
+          rows.map((label) => label.case_id),
+        )
+        .where("rung", "=", rung)
+        .execute();
+    }
   }
   await db
     .updateTable("gate_labels")
     .from("gate_log")
     .set((row) => ({ counted_n: row.ref("gate_log.n") }))
     .whereRef("gate_log.case_id", "=", "gate_labels.case_id")
+    .whereRef("gate_log.rung", "=", "gate_labels.rung")
     .whereRef("gate_log.task", "=", "gate_labels.task")
     .where("gate_log.task", "=", labels[0]?.task ?? "")
     .where("gate_log.n", ">", lastN)

@@ -17,21 +17,28 @@ type LabelRow = Pick<
   | "answered_ms"
   | "counted_ms"
   | "kind"
+  | "label_groups"
 >;
 
 const columns = [
   ...(["case_id", "store", "task", "rung", "predicted", "state", "is_wrong", "is_rule"] as const),
-  ...(["answered_ms", "counted_ms", "kind"] as const),
+  ...(["answered_ms", "counted_ms", "kind", "label_groups"] as const),
 ] as const;
 
-/** Makes labels of what people and the world say, in the transaction in which they say it. */
+/**
+ * Makes labels of what people and the world say, in the transaction in which they say it: one of each answer that the model
+ * had to the case.
+ */
 export async function learnTruth(parts: HubParts, trx: HubTransaction, truth: CaseTruth): Promise<void> {
-  const row = await lockRow(parts, trx, truth.caseId);
-  if (!row) return;
+  for (const row of await lockRows(parts, trx, truth.caseId)) await learnOf(parts, trx, row, truth);
+}
+
+async function learnOf(parts: HubParts, trx: HubTransaction, row: LabelRow, truth: CaseTruth): Promise<void> {
   switch (truth.kind) {
     case "label":
       return learnLabel(parts, trx, row, truth);
     case "wrong":
+      // Said of the answer that took effect. Of the other one nobody knows, and what nobody knows counts as wrong.
       return settle(parts, trx, row, { isWrong: true, truth: null, source: truth.source });
     case "unknowable":
       return settle(parts, trx, row, { isWrong: true, truth: null, source: "unknowable" });
@@ -44,6 +51,7 @@ export async function learnTruth(parts: HubParts, trx: HubTransaction, truth: Ca
           .updateTable("gate_labels")
           .set({ state: "open", answered_ms: null })
           .where("case_id", "=", row.case_id)
+          .where("rung", "=", row.rung)
           .execute();
       }
   }
@@ -67,11 +75,11 @@ async function learnLabel(
  * whoever forgets inconvenient samples would look better than they are.
  */
 export async function forgetSample(parts: HubParts, trx: HubTransaction, caseId: string): Promise<void> {
-  const row = await lockRow(parts, trx, caseId);
-  if (!row) return;
-  const isOpen = row.state === "open" || row.state === "pending";
-  if (row.kind === "audit" && isOpen) {
-    await settle(parts, trx, row, { isWrong: true, truth: null, source: "lost" });
+  for (const row of await lockRows(parts, trx, caseId)) {
+    const isOpen = row.state === "open" || row.state === "pending";
+    if (row.kind === "audit" && isOpen) {
+      await settle(parts, trx, row, { isWrong: true, truth: null, source: "lost" });
+    }
   }
   // A label that is still to be counted keeps its basket until then: it says which of them belong together.
   await trx.db
@@ -112,15 +120,17 @@ async function write(
     .updateTable("gate_labels")
     .set({ ...changes, answered_ms: row.answered_ms ?? Math.round(clock.wallMs()) })
     .where("case_id", "=", row.case_id)
+    .where("rung", "=", row.rung)
     .execute();
 }
 
-/** Locked until the commit: the keeper counts a row or the label changes it, one after the other. */
-async function lockRow({ database }: HubParts, { db }: HubTransaction, caseId: string): Promise<LabelRow | undefined> {
+/** Locked until the commit: the keeper counts a row or the label changes it, one after the other. The fine one first. */
+async function lockRows({ database }: HubParts, { db }: HubTransaction, caseId: string): Promise<readonly LabelRow[]> {
   return db
     .selectFrom("gate_labels")
     .select(columns)
     .where("case_id", "=", caseId)
+    .orderBy("rung", "desc")
     .$if(database.kind === "postgres", (query) => query.forUpdate())
-    .executeTakeFirst();
+    .execute();
 }

@@ -11,39 +11,37 @@ export const gateMigrations: Readonly<Record<string, Migration>> = {
       await db.schema.alterTable("store_tasks").addColumn("coarse", "text").execute();
     },
   },
+  "85-gate-rungs": { up: bothRungs },
 };
 
 /** Columns of a key and their types, in the order of the primary key. */
 const stateKey = ["level", "scope", "task", "label", "rung", "model", "calibration"] as const;
 
-async function createLabels(db: Kysely<unknown>): Promise<void> {
-  await db.schema
-    .createTable("gate_labels")
-    .addColumn("case_id", "text", (column) => column.primaryKey())
-    .addColumn("store", "text", (column) => column.notNull())
-    .addColumn("task", "text", (column) => column.notNull())
-    .addColumn("kind", "text", (column) => column.notNull())
-    .addColumn("rung", "text", (column) => column.notNull())
-    .addColumn("predicted", "text", (column) => column.notNull())
-    .addColumn("confidence", "double precision", (column) => column.notNull())
-    .addColumn("gate_threshold", "double precision", (column) => column.notNull())
-    .addColumn("certificate", "text")
-    .addColumn("model", "text", (column) => column.notNull())
-    .addColumn("calibration", "text", (column) => column.notNull())
-    .addColumn("propensity", "double precision", (column) => column.notNull())
-    .addColumn("propensity_min", "double precision", (column) => column.notNull())
-    .addColumn("is_uniform", "integer", (column) => column.notNull())
-    .addColumn("is_rule", "integer", (column) => column.notNull())
-    .addColumn("basket", "text")
-    .addColumn("held_ms", "bigint", (column) => column.notNull())
-    .addColumn("came_ms", "bigint", (column) => column.notNull())
-    .addColumn("state", "text", (column) => column.notNull())
-    .addColumn("truth", "text")
-    .addColumn("is_wrong", "integer")
-    .addColumn("source", "text")
-    .addColumn("answered_ms", "bigint")
-    .addColumn("counted_ms", "bigint")
-    .execute();
+/** Columns of the labels beside their key, and whether each must be there. */
+const labelColumns = [
+  ...(["store", "task", "kind", "rung", "predicted"] as const).map((name) => [name, "text", true] as const),
+  ...(["confidence", "gate_threshold"] as const).map((name) => [name, "double precision", true] as const),
+  ["certificate", "text", false],
+  ...(["model", "calibration"] as const).map((name) => [name, "text", true] as const),
+  ...(["propensity", "propensity_min"] as const).map((name) => [name, "double precision", true] as const),
+  ...(["is_uniform", "is_rule"] as const).map((name) => [name, "integer", true] as const),
+  ["basket", "text", false],
+  ...(["held_ms", "came_ms"] as const).map((name) => [name, "bigint", true] as const),
+  ["state", "text", true],
+  ["truth", "text", false],
+  ["is_wrong", "integer", false],
+  ["source", "text", false],
+  ...(["answered_ms", "counted_ms"] as const).map((name) => [name, "bigint", false] as const),
+] as const;
+
+function labelTable(db: Kysely<unknown>, table: string) {
+  return labelColumns.reduce(
+    (so, [name, type, isNeeded]) => so.addColumn(name, type, (column) => (isNeeded ? column.notNull() : column)),
+    db.schema.createTable(table),
+  );
+}
+
+async function labelIndexes(db: Kysely<unknown>): Promise<void> {
   // What the keeper is to take, in its order; what is counted leaves the index.
   await sql`create index gate_labels_due on gate_labels (task, answered_ms, case_id) where state in ('pending', 'ready')`.execute(
     db,
@@ -51,6 +49,13 @@ async function createLabels(db: Kysely<unknown>): Promise<void> {
   await sql`create index gate_labels_basket on gate_labels (task, basket) where basket is not null`.execute(db);
   await db.schema.createIndex("gate_labels_task").on("gate_labels").columns(["task", "came_ms"]).execute();
   await db.schema.createIndex("gate_labels_came").on("gate_labels").columns(["came_ms"]).execute();
+}
+
+async function createLabels(db: Kysely<unknown>): Promise<void> {
+  await labelTable(db, "gate_labels")
+    .addColumn("case_id", "text", (column) => column.primaryKey())
+    .execute();
+  await labelIndexes(db);
   await db.schema
     .createTable("gate_contracts")
     .addColumn("store", "text", (column) => column.notNull())
@@ -200,4 +205,42 @@ async function createAccepts(db: Kysely<unknown>): Promise<void> {
     .addColumn("accepted", "bigint", (column) => column.notNull())
     .addPrimaryKeyConstraint("gate_accepts_key", ["task", "store", "hour_ms"])
     .execute();
+}
+
+/** A case may have a row for each rung. SQLite cannot change a primary key, so the table is made anew. */
+async function bothRungs(db: Kysely<unknown>): Promise<void> {
+  for (const index of ["due", "basket", "task", "came"]) {
+    await db.schema.dropIndex(`gate_labels_${index}`).execute();
+  }
+  await db.schema.alterTable("gate_labels").renameTo("gate_labels_before").execute();
+  await labelTable(db, "gate_labels")
+    .addColumn("case_id", "text", (column) => column.notNull())
+    .addColumn("counted_n", "bigint")
+    .addColumn("label_groups", "text")
+    .addColumn("fine_confidence", "double precision")
+    .addColumn("fine_calibration", "text")
+    .addColumn("fine_gate_threshold", "double precision")
+    .addPrimaryKeyConstraint("gate_labels_key", ["case_id", "rung"] as never[])
+    .execute();
+  const kept = sql.join(["case_id", "counted_n", ...labelColumns.map(([name]) => name)].map((name) => sql.ref(name)));
+  await sql`insert into gate_labels (${kept}) select ${kept} from gate_labels_before`.execute(db);
+  await db.schema.dropTable("gate_labels_before").execute();
+  await labelIndexes(db);
+  await db.schema
+    .alterTable("gate_log")
+    .addColumn("rung", "text", (column) => column.notNull().defaultTo("fine"))
+    .execute();
+  await sql`update gate_log set rung = 'coarse' where exists (
+    select 1 from gate_labels where gate_labels.case_id = gate_log.case_id and gate_labels.rung = 'coarse')`.execute(
+    db,
+  );
+  await db.schema.alterTable("gate_states").addColumn("residual", "text").execute();
+  await db.schema
+    .createTable("gate_groups")
+    .addColumn("digest", "text", (column) => column.primaryKey())
+    .addColumn("labels", "text", (column) => column.notNull())
+    .addColumn("coarse", "text", (column) => column.notNull())
+    .execute();
+  await sql`insert into gate_groups (digest, labels, coarse) select labels_digest, min(labels), min(coarse) from store_tasks
+    where coarse is not null and labels_digest is not null group by labels_digest`.execute(db);
 }

@@ -17,25 +17,13 @@ export async function keepSamples(
   const nowMs = Math.round(clock.wallMs());
   const auditShareOf = await auditShares(trx, cases);
   const rows = cases.flatMap((held): LabelRow[] => {
-    const { sample, kind } = held;
-    if (sample === null || kind === "import") return [];
-    const lost = sample.isLost
-      ? { state: "ready" as const, is_wrong: 1, source: "lost" as const, answered_ms: nowMs }
-      : { state: "open" as const, is_wrong: null, source: null, answered_ms: null };
-    return [
-      {
-        ...{ case_id: held.caseId, store: held.store, task: held.task, kind, rung: sample.rung },
-        ...{ predicted: sample.predicted, confidence: sample.confidence, gate_threshold: sample.gateThreshold },
-        ...{ certificate: sample.certificate, model: sample.model, calibration: sample.calibration },
-        propensity: sample.propensity,
-        propensity_min: propensityMin(sample, auditShareOf(held)),
-        ...{ is_uniform: sample.isUniform ? 1 : 0, is_rule: sample.isRule ? 1 : 0 },
-        basket: sample.basket === null ? null : basketHash(hasher, hubId, held.store, sample.basket),
-        ...{ held_ms: held.heldMs, came_ms: nowMs, truth: null, counted_ms: null, counted_n: null },
-        ...lost,
-        ...(sample.isRule && sample.isLost ? { state: "apart" as const } : {}),
-      },
-    ];
+    const { sample, second, kind } = held;
+    if (kind === "import") return [];
+    return [sample, second].flatMap((one) => {
+      if (one === null) return [];
+      const basket = one.basket === null ? null : basketHash(hasher, hubId, held.store, one.basket);
+      return [{ ...rowOf(one, { ...held, kind }, auditShareOf(held), nowMs), basket }];
+    });
   });
   await insertRows(trx, "gate_labels", rows);
   for (const task of new Set(rows.filter(({ state }) => state === "ready").map((row) => row.task))) {
@@ -43,14 +31,39 @@ export async function keepSamples(
   }
 }
 
+function rowOf(
+  sample: CaseSample,
+  held: OpenedCase & Pick<LabelRow, "kind">,
+  auditShare: number,
+  nowMs: number,
+): Omit<LabelRow, "basket"> {
+  const lost = sample.isLost
+    ? { state: "ready" as const, is_wrong: 1, source: "lost" as const, answered_ms: nowMs }
+    : { state: "open" as const, is_wrong: null, source: null, answered_ms: null };
+  const { fine } = sample;
+  return {
+    ...{ case_id: held.caseId, store: held.store, task: held.task, kind: held.kind, rung: sample.rung },
+    ...{ predicted: sample.predicted, confidence: sample.confidence, gate_threshold: sample.gateThreshold },
+    ...{ certificate: sample.certificate, model: sample.model, calibration: sample.calibration },
+    propensity: sample.propensity,
+    propensity_min: propensityMin(sample, auditShare),
+    ...{ is_uniform: sample.isUniform ? 1 : 0, is_rule: sample.isRule ? 1 : 0, label_groups: sample.groups },
+    ...{ fine_confidence: fine?.confidence ?? null, fine_gate_threshold: fine?.gateThreshold ?? null },
+    fine_calibration: fine?.calibration ?? null,
+    ...{ held_ms: held.heldMs, came_ms: nowMs, truth: null, counted_ms: null, counted_n: null },
+    ...lost,
+    ...(sample.isRule && sample.isLost ? { state: "apart" as const } : {}),
+  };
+}
+
 /**
  * While nothing was certified, everything went to people. Under a certificate half of the audit share is drawn without a
  * look at the confidence, and no decision has a smaller chance than that (`auditPropensity`). Behind a number that
  * somebody guessed, nobody here knows.
  */
-function propensityMin({ certificate, isUncertified, propensity }: CaseSample, auditShare: number): number {
+function propensityMin({ isUncertified, isAudited, propensity }: CaseSample, auditShare: number): number {
   if (isUncertified) return 1;
-  return certificate === null ? 0 : Math.min(propensity, auditShare / 2);
+  return isAudited ? Math.min(propensity, auditShare / 2) : 0;
 }
 
 /** The share of each task under a contract; 0 for the others, which certify nothing. */
@@ -58,7 +71,7 @@ async function auditShares(
   { db }: HubTransaction,
   cases: readonly OpenedCase[],
 ): Promise<(place: { readonly store: string; readonly task: string }) => number> {
-  const certified = cases.filter(({ sample }) => sample !== null && sample.certificate !== null);
+  const certified = cases.filter(({ sample, second }) => sample?.isAudited === true || second?.isAudited === true);
   if (certified.length === 0) return () => 0;
   const rows = await db
     .selectFrom("gate_contracts")

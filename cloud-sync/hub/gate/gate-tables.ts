@@ -1,8 +1,8 @@
 /** Tables of the gate: what is known of the models' answers, and the contracts that they are held to. */
 export interface GateTables {
   /**
-   * One row for each case that a model had an answer to: the answer, how the case came to be looked at, and whether it
-   * was wrong once that is known. It has no word of a shopper and no picture, and stays when the case is erased.
+   * A row for each answer that a model had to a case, the fine one and where people are to say of both the coarse one: the
+   * answer, how the case came to be looked at, and whether it was wrong once that is known. It has no word of a shopper and no picture, and stays when the case is erased.
    */
   readonly gate_labels: {
     readonly case_id: string;
@@ -31,6 +31,15 @@ export interface GateTables {
     readonly is_uniform: number;
     /** 1: a rule decided. No certificate is about it. */
     readonly is_rule: number;
+    /** `labelsDigest` of the labels and groups of the model; null where its agent did not say. */
+    readonly label_groups: string | null;
+    /**
+     * Of a coarse answer: the model's own confidence in its fine one, the digest of that calibration, and what the fine gate
+     * asked for then (null: it accepted nothing). Without a confidence nobody knows what the coarse answer was left by.
+     */
+    readonly fine_confidence: number | null;
+    readonly fine_calibration: string | null;
+    readonly fine_gate_threshold: number | null;
     /** The shopper's basket, hashed under this hub's id; null where the request named none. */
     readonly basket: string | null;
     readonly held_ms: number;
@@ -47,6 +56,8 @@ export interface GateTables {
     /** Line of `gate_log` with which it was counted, or will never be (`0`: of its basket another one was). */
     readonly counted_n: number | null;
   };
+  /** Labels and groups of every model that agents have reported, by `labelsDigest`: they are never others. */
+  readonly gate_groups: { readonly digest: string; readonly labels: string; readonly coarse: string };
   /**
    * Which contract each store's tasks are under, and whose it is; made of the config's layers by any hub process
    * whenever they change.
@@ -90,6 +101,7 @@ export interface GateTables {
     /** 1, 2, 3 … for each task. */
     readonly n: number;
     readonly case_id: string;
+    readonly rung: GateRung;
     /** As it was counted then. */
     readonly is_wrong: number;
     readonly at_ms: number;
@@ -116,6 +128,8 @@ export interface GateTables {
     readonly changed_ms: number;
     /** Share of the model's errors that reviewers are taken to overlook: the labels are held to so much less. */
     readonly miss_share: number;
+    /** Of a coarse certificate: what it speaks of (`Residual`, JSON); null until its epoch's first label. */
+    readonly residual: string | null;
     /** When the last point of `gate_history` was written. */
     readonly told_ms: number;
   };

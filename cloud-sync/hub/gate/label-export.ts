@@ -12,6 +12,8 @@ const name = z.string().regex(namePattern, { error: "must be a name of letters, 
 const query = z.strictObject({
   task: name,
   store: name.optional(),
+  /** Labels of the fine answers, or of the coarse ones. */
+  rung: z.enum(["fine", "coarse"]).default("fine"),
   /** Only labels of this model: `sha256:…`. */
   model: z.string().max(80).optional(),
   /** Wall-clock milliseconds, inclusive: cases that came since. */
@@ -73,12 +75,13 @@ function csvOf(parts: HubParts, asked: Asked, gone: AbortSignal): ReadableStream
 }
 
 function rowsAfter({ database }: HubParts, asked: Asked, after: LabelRow | null): Promise<LabelRow[]> {
-  const { task, stores, model, fromMs, toMs } = asked;
+  const { task, stores, rung, model, fromMs, toMs } = asked;
   return database.read((db) => {
     let rows = db
       .selectFrom("gate_labels")
       .selectAll()
       .where("task", "=", task)
+      .where("rung", "=", rung)
       .where("is_wrong", "is not", null)
       .where("is_rule", "=", 0)
       .orderBy("came_ms")

@@ -1,22 +1,18 @@
 import { canonicalJson } from "../../../protocol/index.ts";
 import { announceConfig, lockConfig } from "../config/config-announcing.ts";
-import { fleetScope } from "../config/config-tables.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { insertRows } from "../database/insert-rows.ts";
 import { type HubParts } from "../room.ts";
 import { startCertificate, transition, type CertificateEvent } from "../../../models/measure/certificate-machine.ts";
-import {
-  defaultLaunchLabels,
-  type CertificateRules,
-  type CertificateState,
-} from "../../../models/measure/certificate-state.ts";
-import { defaultGateThresholds } from "../../../models/measure/evidence-grid.ts";
+import { type CertificateState } from "../../../models/measure/certificate-state.ts";
 import { capOf, issueCertificate } from "./certificate-issue.ts";
+import { placeOf, residualOf } from "./coarse-residual.ts";
 import { type LabelRow } from "./due-labels.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { type GateTables, type StateKey } from "./gate-tables.ts";
 import { keysFor, targetsOf, type Target, type TaskContracts } from "./gate-targets.ts";
 import { missShareOf } from "./label-quality.ts";
+import { adjustKey, historyOf, isSamePromise, keyText, residualIn, rulesOf, touch, type Entry } from "./state-entry.ts";
 import { fitStores } from "./store-fits.ts";
 import { type StoreAdjustment } from "../../../models/measure/store-adjustment.ts";
 
@@ -26,18 +22,6 @@ interface BookOptions {
   readonly task: string;
   readonly nowMs: number;
   readonly contracts: TaskContracts;
-}
-
-/** One certificate's life as it is taken through a batch, with what it publishes at the end. */
-interface Entry {
-  row: StateRow;
-  life: CertificateState;
-  /** What it publishes at the end of the batch. `isRenewal`: nothing but its age has changed. */
-  publish: { readonly isRenewal: boolean } | null;
-  isNew: boolean;
-  isChanged: boolean;
-  /** Where the epoch changed: its labels begin after this batch. */
-  isNewEpoch: boolean;
 }
 
 /** Points of the evidence over time are written so often at most, beside those where something is issued. */
@@ -83,11 +67,12 @@ export class StateBook {
     const models = new Map<string, LabelRow>();
     for (const label of labels) {
       const isFirst = targetsOf(contracts, label).some(
-        (target) => target.level !== "store" && !this.#entries.has(keyText(target)),
+        (target) => target.level !== "store" && target.rung === "fine" && !this.#entries.has(keyText(target)),
       );
       const { model, calibration } = label;
       const isFitted = [...this.#entries.values()].some(
-        ({ row }) => row.level !== "store" && row.model === model && row.calibration === calibration,
+        ({ row }) =>
+          row.level !== "store" && row.rung === "fine" && row.model === model && row.calibration === calibration,
       );
       if (isFirst && !isFitted) models.set(JSON.stringify([model, calibration]), label);
     }
@@ -95,17 +80,61 @@ export class StateBook {
       await fitStores(this.#trx, { task, model, calibration }, nowMs);
   }
 
+  /** Stores have calibrations of their own for fine answers only. */
   adjustOf(label: LabelRow): StoreAdjustment | null {
-    return this.#adjusts.get(adjustKey(label)) ?? null;
+    return label.rung === "fine" ? (this.#adjusts.get(adjustKey(label)) ?? null) : null;
+  }
+
+  /**
+   * Before a label of a coarse answer is counted: certificates that speak of more than its fine gate leaves begin anew with
+   * what it does leave. The label is counted by the next transaction, as the first of their epochs.
+   */
+  narrow(targets: readonly Target[], label: LabelRow): void {
+    if (label.rung === "fine") return;
+    for (const target of targets) {
+      const entry = this.#entries.get(keyText(target));
+      const residual = entry && residualIn(entry.row);
+      if (!residual || placeOf(label, residual, this.#fineAdjustOf(label)) !== "harder") continue;
+      this.#step(entry, { type: "population", atMs: this.#options.nowMs });
+      entry.row = { ...entry.row, residual: JSON.stringify(residualOf(label)) };
+    }
+  }
+
+  #fineAdjustOf({ store, model, fine_calibration: calibration }: LabelRow): StoreAdjustment | null {
+    return calibration === null ? null : (this.#adjusts.get(adjustKey({ store, model, calibration })) ?? null);
+  }
+
+  /** Whether a coarse certificate speaks of the label's case; its epoch's first label says of what. */
+  #isSpokenOf(entry: Entry, label: LabelRow): boolean {
+    if (label.rung === "fine") return true;
+    const residual = residualIn(entry.row) ?? residualOf(label);
+    if (residual === null || placeOf(label, residual, this.#fineAdjustOf(label)) !== "inside") return false;
+    entry.row = { ...entry.row, residual: JSON.stringify(residual) };
+    return true;
+  }
+
+  /**
+   * A coarse certificate is not tried before the fine one's launch was: what the coarse gate accepts gets no certain label
+   * any more, and the launch is made of those. Labels that wait for it count as soon as it was tried.
+   */
+  #isHeld({ row, life }: Entry, { store, task, model, fine_calibration: calibration }: LabelRow): boolean {
+    if (row.rung === "fine" || calibration === null) return false;
+    const held = this.#options.contracts.byStore.get(store)?.find((one) => one.rung === "fine" && one.label === "");
+    const [target] = held ? keysFor(held, { task, model, calibration }) : [];
+    if (!target) return false;
+    const fine = this.#entries.get(keyText(target))?.life;
+    // Where classes have contracts of their own the task's may never see as many: then this one does not wait for it.
+    return !fine?.launch.isDone && life.launch.confidence.length < (fine?.rules.launchLabels ?? 1);
   }
 
   /** `confidence` is the one that the gate compares. */
   count(target: Target, label: LabelRow, confidence: number): void {
     const { nowMs } = this.#options;
     const entry = this.#entryOf(target);
+    if (!this.#isSpokenOf(entry, label)) return;
     const isAgain = (label.counted_n ?? 0) > entry.row.epoch_n;
     this.#step(entry, {
-      ...{ type: "label", atMs: nowMs },
+      ...{ type: "label", atMs: nowMs, isHeld: this.#isHeld(entry, label) },
       label: {
         ...{ confidence, isWrong: label.is_wrong !== 0, propensity: label.propensity },
         ...{ propensityMin: label.propensity_min, model: label.model, calibration: label.calibration },
@@ -209,7 +238,7 @@ export class StateBook {
         history.push(historyOf(entry, nowMs));
       }
       await this.#write(entry.row);
-      const isGroup = entry.row.level !== "store" && entry.row.purpose === "certificate";
+      const isGroup = entry.row.level !== "store" && entry.row.rung === "fine";
       if (entry.isNewEpoch && isGroup) await fitStores(this.#trx, entry.row, nowMs);
     }
     for (let from = 0; from < history.length; from += 500) {
@@ -235,7 +264,7 @@ export class StateBook {
       ...{ level, scope, task, label, rung, model, calibration, purpose, contract: JSON.stringify(contract) },
       ...{ state: "", kind: life.kind, epoch: life.epoch, epoch_n: 0, labels: 0, gate_threshold: null },
       ...{ certificate: null, renewal: 0, issued_ms: 0, lapse_ms: null, changed_ms: nowMs, told_ms: 0 },
-      miss_share: this.#missShare,
+      ...{ miss_share: this.#missShare, residual: null },
     };
     const entry = { row, life, publish: null, isNew: true, isChanged: true, isNewEpoch: false };
     this.#entries.set(key, entry);
@@ -257,17 +286,32 @@ export class StateBook {
   #step(entry: Entry, event: CertificateEvent): void {
     const { state: life, effects } = transition(entry.life, event);
     if (life === entry.life) return;
-    if (life.epoch !== entry.life.epoch) {
-      entry.isNewEpoch = true;
-      this.hasNewEpoch = true;
-    }
+    const isNewEpoch = life.epoch !== entry.life.epoch;
     entry.life = life;
     entry.isChanged = true;
+    if (isNewEpoch) {
+      entry.isNewEpoch = true;
+      this.hasNewEpoch = true;
+      if (entry.row.rung === "coarse") entry.row = { ...entry.row, residual: null };
+      else if (entry.row.purpose === "certificate" && entry.row.label === "") this.#beginRests(entry.row);
+    }
     for (const effect of effects) {
       // Of several in one batch the last counts; it is no renewal of what was never issued.
       if (effect.type === "publish") {
         entry.publish = { isRenewal: effect.isRenewal && (entry.publish?.isRenewal ?? true) };
       }
+    }
+  }
+
+  /** A fine certificate begins anew: so does every coarse one that speaks of what it left. */
+  #beginRests(fine: StateRow): void {
+    for (const entry of this.#entries.values()) {
+      const { row } = entry;
+      if (row.rung === "fine" || row.model !== fine.model) continue;
+      if (residualIn(row)?.calibration !== fine.calibration) continue;
+      // The fine certificate of one store says little of what a group's stores leave.
+      if (fine.level === "store" && !(row.level === "store" && row.scope === fine.scope)) continue;
+      this.#step(entry, { type: "population", atMs: this.#options.nowMs });
     }
   }
 
@@ -304,60 +348,4 @@ export class StateBook {
     }
     return agents;
   }
-}
-
-function keyText({ level, scope, label, rung, model, calibration }: Omit<StateKey, "task">): string {
-  return JSON.stringify([level, scope, label, rung, model, calibration]);
-}
-
-function adjustKey({
-  store,
-  model,
-  calibration,
-}: {
-  readonly store: string;
-  readonly model: string;
-  readonly calibration: string;
-}): string {
-  return JSON.stringify([store, model, calibration]);
-}
-
-function isSamePromise(a: GateContract, b: GateContract): boolean {
-  return a.maxError === b.maxError && a.delta === b.delta && a.launchLabels === b.launchLabels;
-}
-
-/**
- * The machine's terms of a contract. Reviewers repeat some of the model's errors, which then no label shows: the labels
- * are held to so much less that the promise still holds.
- */
-function rulesOf(
-  { maxError: promised, delta, launchLabels, lapseAfterMs, lapseAccepts }: GateContract,
-  missShare: number,
-): CertificateRules {
-  const maxError = promised * (1 - missShare);
-  return {
-    ...{ maxError, delta, launchLabels: launchLabels ?? defaultLaunchLabels({ maxError, delta }) },
-    ...{ gateThresholds: defaultGateThresholds, lapseAfterMs, lapseAccepts },
-  };
-}
-
-function touch(
-  touched: Map<string, Pick<StateKey, "level" | "scope">>,
-  { level, scope }: Pick<StateKey, "level" | "scope">,
-): void {
-  const of = level === "fleet" ? { level, scope: fleetScope } : { level, scope };
-  touched.set(`${of.level}/${of.scope}`, of);
-}
-
-function historyOf({ row, life }: Entry, nowMs: number): GateTables["gate_history"] {
-  const { level, scope, task, label, rung, model, calibration } = row;
-  const { points, labels } = life.grid;
-  // The most generous gate threshold accepts nearly everything: its errors are those of all labels.
-  const last = points.at(-1);
-  return {
-    ...{ level, scope, task, label, rung, model, calibration, at_ms: nowMs, epoch: life.epoch, kind: life.kind },
-    ...{ labels, errors: last ? last.errors + last.sampledErrors : 0, gate_threshold: life.published.gateThreshold },
-    ln_evidence: Math.max(...points.map((point) => point.supLnEvidence)),
-    upper_bound: life.published.proved?.upperBound ?? null,
-  };
 }

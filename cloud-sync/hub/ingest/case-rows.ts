@@ -5,7 +5,7 @@ import { type CaseListener, type OpenedCase } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { insertRows, type InsertRow } from "../database/insert-rows.ts";
 import { type HubParts } from "../room.ts";
-import { caseSample } from "./case-sample.ts";
+import { caseSamples } from "./case-sample.ts";
 import { type ReadItem } from "./ingest-items.ts";
 
 export interface InlinePicture {
@@ -137,7 +137,7 @@ function openedCase(agent: AgentCaller, row: CaseItem, caseId: string, nowMs: nu
     confidence: decision.confidence,
     label: labelOf(decision),
     costs: item.brief?.costs ?? null,
-    sample: caseSample(row),
+    ...caseSamples(row),
   };
 }
 

@@ -75,6 +75,7 @@ describe("the life of a certificate, state by event", () => {
     "a tighter contract": { type: "contract", atMs: at, rules: { ...rules, maxError: 0.01 } },
     "a looser contract": { type: "contract", atMs: at, rules: { ...rules, maxError: 0.2 } },
     "another lapse": { type: "contract", atMs: at, rules: { ...rules, lapseAccepts: 9 } },
+    "other decisions": { type: "population", atMs: at },
     "a raise": { type: "raise", atMs: at, gateThreshold: 0.99 },
     "a raise to people": { type: "raise", atMs: at, gateThreshold: "people" },
     "a raise below what is proved": { type: "raise", atMs: at, gateThreshold: 0.2 },
@@ -102,6 +103,10 @@ describe("the life of a certificate, state by event", () => {
     "a tighter contract": all("collecting: epoch contract, publish null collecting"),
     "a looser contract": all("collecting: epoch contract, publish null collecting"),
     "another lapse": { ...same(""), certified: "lapsed: lapse age, publish null lapsed" },
+    "other decisions": {
+      ...all("collecting: epoch population, publish null collecting"),
+      alarmed: "alarmed: epoch population, publish null alarm",
+    },
     "a raise": { ...same(""), certified: "certified: publish 0.99 raised" },
     "a raise to people": { ...same(""), certified: "certified: publish null raised" },
     "a raise below what is proved": same(""),
