@@ -1,15 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startHub, type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
-import { silentLogger } from "../../protocol/index.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
 import { createSigningKey } from "../../protocol/platform/signing.node.ts";
 import { callHub, enrolAgent, signingAgent, type TestAgent } from "../support/hub-agent.ts";
 import { escalation, heldDecision, revisionOf } from "../support/hub-items.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { overBothDatabases, type StartHub } from "../support/hub-start.ts";
 
-function devicesSide(start: () => Promise<{ readonly hub: RunningHub; readonly token: string }>): void {
+function devicesSide(start: StartHub): void {
   let hub: RunningHub;
   let token: string;
   let agent: TestAgent;
@@ -194,33 +190,4 @@ function devicesSide(start: () => Promise<{ readonly hub: RunningHub; readonly t
   });
 }
 
-describe("the devices' side of a hub on SQLite", () => {
-  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
-  devicesSide(() => begin({ dataDir: dir }));
-});
-
-describe("the devices' side of a hub on PostgreSQL", () => {
-  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
-  let server: TestPostgres;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(async () => {
-    await server.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
-  devicesSide(async () => begin({ dataDir: dir, database: await server.createDatabase() }));
-});
-
-async function begin(where: { readonly dataDir: string; readonly database?: string }) {
-  let token = "";
-  const hub = await startHub({
-    ...where,
-    host: "127.0.0.1",
-    port: 0,
-    logger: silentLogger,
-    onAdminToken: (made) => (token = made),
-  });
-  return { hub, token };
-}
+overBothDatabases("the devices' side of a hub", devicesSide);

@@ -10,10 +10,10 @@ import {
   StopHumanLoopCommand,
   ValidationException,
 } from "@aws-sdk/client-sagemaker-a2i-runtime";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { callHub } from "../support/hub-agent.ts";
 import { openDropInPlace, reviewer, type DropInPlace } from "../support/hub-drop-in.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { overBothUrls } from "../support/hub-start.ts";
 
 const flowArn = "arn:aws:sagemaker:eu-central-1:111122223333:flow-definition/parcel-check";
 const region = "eu-central-1";
@@ -230,15 +230,9 @@ function a2i(open: () => Promise<DropInPlace>): void {
   });
 }
 
-describe("an AWS A2I client at a hub on SQLite", () => {
-  a2i(() => openDropInPlace());
-});
-
-describe("an AWS A2I client at a hub on PostgreSQL", () => {
-  let server: TestPostgres;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(() => server.close());
-  a2i(async () => openDropInPlace({ url: await server.createDatabase() }));
-});
+overBothUrls("an AWS A2I client at a hub", (newUrl) =>
+  a2i(async () => {
+    const url = await newUrl();
+    return openDropInPlace(url === undefined ? {} : { url });
+  }),
+);

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { callHub, type TestAnswer } from "../support/hub-agent.ts";
 import { openDropInPlace, reviewer, type DropInPlace } from "../support/hub-drop-in.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { overBothUrls } from "../support/hub-start.ts";
 
 /** The smallest picture there is: 1 × 1. */
 const png = Buffer.from(
@@ -120,15 +120,9 @@ function decisions(open: () => Promise<DropInPlace>): void {
   });
 }
 
-describe("asking the hub's people for a decision, on SQLite", () => {
-  decisions(() => openDropInPlace());
-});
-
-describe("asking the hub's people for a decision, on PostgreSQL", () => {
-  let server: TestPostgres;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(() => server.close());
-  decisions(async () => openDropInPlace({ url: await server.createDatabase() }));
-});
+overBothUrls("asking the hub's people for a decision,", (newUrl) =>
+  decisions(async () => {
+    const url = await newUrl();
+    return openDropInPlace(url === undefined ? {} : { url });
+  }),
+);

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { callHub } from "../support/hub-agent.ts";
 import { openDropInPlace, reviewer, type DropInPlace } from "../support/hub-drop-in.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { overBothUrls } from "../support/hub-start.ts";
 
 const image =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
@@ -166,15 +166,9 @@ function labelStudio(open: () => Promise<DropInPlace>): void {
   });
 }
 
-describe("Label Studio and a hub on SQLite", () => {
-  labelStudio(() => openDropInPlace());
-});
-
-describe("Label Studio and a hub on PostgreSQL", () => {
-  let server: TestPostgres;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(() => server.close());
-  labelStudio(async () => openDropInPlace({ url: await server.createDatabase() }));
-});
+overBothUrls("Label Studio and a hub", (newUrl) =>
+  labelStudio(async () => {
+    const url = await newUrl();
+    return openDropInPlace(url === undefined ? {} : { url });
+  }),
+);

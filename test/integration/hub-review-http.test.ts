@@ -1,14 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startHub, type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
-import { silentLogger, type ReviewCase } from "../../protocol/index.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
+import { type ReviewCase } from "../../protocol/index.ts";
 import { callHub, enrolAgent, type TestAgent, type TestAnswer } from "../support/hub-agent.ts";
 import { escalation, heldDecision, revisionOf } from "../support/hub-items.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { overBothDatabases, type StartHub } from "../support/hub-start.ts";
 
-function reviewCalls(start: () => Promise<{ readonly hub: RunningHub; readonly token: string }>): void {
+function reviewCalls(start: StartHub): void {
   let hub: RunningHub;
   let admin = "";
   let agent: TestAgent;
@@ -176,28 +173,4 @@ function reviewCalls(start: () => Promise<{ readonly hub: RunningHub; readonly t
   });
 }
 
-async function begin(where: { readonly dataDir: string; readonly database?: string }) {
-  let token = "";
-  const logger = silentLogger;
-  const hub = await startHub({ ...where, host: "127.0.0.1", port: 0, logger, onAdminToken: (made) => (token = made) });
-  return { hub, token };
-}
-
-describe("review over HTTP at a hub on SQLite", () => {
-  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
-  afterAll(() => rmSync(dir, { recursive: true, force: true }));
-  reviewCalls(() => begin({ dataDir: dir }));
-});
-
-describe("review over HTTP at a hub on PostgreSQL", () => {
-  const dir = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
-  let server: TestPostgres;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(async () => {
-    await server.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
-  reviewCalls(async () => begin({ dataDir: dir, database: await server.createDatabase() }));
-});
+overBothDatabases("review over HTTP at a hub", reviewCalls);

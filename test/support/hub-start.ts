@@ -29,15 +29,33 @@ export function overBothDatabases(
     dirs.push(dir);
     return dir;
   };
-  const none = (): never => {
-    throw new Error("there is no PostgreSQL in this suite");
-  };
   afterAll(() => {
     for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
   });
-  describe(`${title} on SQLite`, () => {
-    suite((more = {}) => beginHub({ dataDir: newDir(), ...more }), "sqlite", none);
-  });
+  overBothUrls(title, (newUrl, kind, server) =>
+    suite(
+      async (more = {}) => {
+        const database = await newUrl();
+        return beginHub({ dataDir: newDir(), ...(database === undefined ? {} : { database }), ...more });
+      },
+      kind,
+      server,
+    ),
+  );
+}
+
+/**
+ * Runs one suite over SQLite and over a real PostgreSQL. `newUrl` gives the address of an empty database, and undefined
+ * where the suite is to take SQLite.
+ */
+export function overBothUrls(
+  title: string,
+  suite: (newUrl: () => Promise<string | undefined>, kind: "sqlite" | "postgres", server: () => TestPostgres) => void,
+): void {
+  const none = (): never => {
+    throw new Error("there is no PostgreSQL in this suite");
+  };
+  describe(`${title} on SQLite`, () => suite(() => Promise.resolve(undefined), "sqlite", none));
   describe(`${title} on PostgreSQL`, () => {
     let server: TestPostgres;
     beforeAll(async () => {
@@ -45,7 +63,7 @@ export function overBothDatabases(
     });
     afterAll(() => server.close());
     suite(
-      async (more = {}) => beginHub({ dataDir: newDir(), database: await server.createDatabase(), ...more }),
+      () => server.createDatabase(),
       "postgres",
       () => server,
     );
