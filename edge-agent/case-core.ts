@@ -11,7 +11,14 @@ import {
   type Logger,
   type Timers,
 } from "../protocol/index.ts";
-import { createPipeline, Engine, wantedModels, type CertificateUse, type Pipeline } from "../sdk/index.ts";
+import {
+  createPipeline,
+  Engine,
+  wantedModels,
+  type CertificateUse,
+  type EarlierTasks,
+  type Pipeline,
+} from "../sdk/index.ts";
 import { type CaseOrigin, type Journal } from "./journal/journal.ts";
 import { ReviewClocks } from "./review-clocks.ts";
 
@@ -32,6 +39,8 @@ export interface CaseCoreOptions {
   readonly secret: Uint8Array;
   /** Counts what certificates are used for; in memory unless given. */
   readonly use?: CertificateUse;
+  /** What the decisions of an earlier life left. */
+  readonly earlier?: EarlierTasks;
   /** Whether people can be asked. */
   readonly reviewer: boolean;
   readonly hasher: Hasher;

@@ -20,6 +20,7 @@ import { agentSecret } from "./journal/agent-secret.node.ts";
 import { openJournal } from "./journal/journal.node.ts";
 import { ProblemBoard } from "./problem-board.ts";
 import { statusReport, type StatusFacts } from "./status-report.ts";
+import { earlierTasks, keepRemains, type TaskRemainsOptions } from "./task-remains.node.ts";
 
 /**
  * How soon a model that should serve and does not is tried again, and how late at most: each try may start a child with
@@ -149,6 +150,7 @@ async function openAround({ options, problems, watch, undo, certificates, ledger
   const core = new Core({ options, journal, host, events, problems, watch, config, certificates, ledger });
   // `holdpoint model activate` and `rollback` reach a running agent, with the network or without.
   undo.push(core.follow(openRegistry(registryDir)));
+  undo.push(core.keepRemains());
   await core.resume();
   return core;
 }
@@ -164,6 +166,10 @@ function deferred<T>(): { readonly promise: Promise<T>; value: T | null; resolve
     },
   };
   return made;
+}
+
+function remainsOf({ dataDir: dir, logger }: CoreOptions): TaskRemainsOptions {
+  return { dir, clock: systemClock, timers: systemTimers, logger };
 }
 
 interface CoreParts {
@@ -194,6 +200,7 @@ class Core implements AgentCore {
   readonly #cases: CaseCore;
   readonly #certificates: GateCertificates;
   readonly #ledger: CertificateLedger;
+  #endRemains: () => Promise<void> = () => Promise.resolve();
   #stopFollowing: () => void = () => undefined;
 
   constructor(parts: CoreParts) {
@@ -214,6 +221,7 @@ class Core implements AgentCore {
       config: parts.config,
       secret: agentSecret(options.dataDir, "audit"),
       use: parts.certificates,
+      earlier: earlierTasks(remainsOf(options)),
       reviewer: options.reviewer,
       hasher: nodeHasher,
       clock: systemClock,
@@ -234,6 +242,12 @@ class Core implements AgentCore {
 
   resume(): Promise<void> {
     return this.#cases.resume();
+  }
+
+  /** From now on what decisions leave for the next ones outlives a restart. Returns the end. */
+  keepRemains(): () => Promise<void> {
+    this.#endRemains = keepRemains(remainsOf(this.options), () => this.pipeline.remains());
+    return this.#endRemains;
   }
 
   /**
@@ -327,6 +341,7 @@ class Core implements AgentCore {
     this.#watch.close();
     this.#cases.stopClocks();
     await this.host.close();
+    await this.#endRemains();
     await this.#ledger.close();
     await this.journal.close();
   }

@@ -34,6 +34,11 @@ export function reviewBurst({ per1000 }: ReviewCapacity): number {
   return per1000 === 0 ? 0 : Math.max(1, per1000);
 }
 
+/** Whether a load that was kept is one that this version can go on with. */
+export function isLoad({ held, answersMs }: ReviewLoad): boolean {
+  return held.length === bins && answersMs.length <= answersMax;
+}
+
 export function idleLoad(capacity: ReviewCapacity): ReviewLoad {
   const held: number[] = Array.from({ length: bins }, () => 0);
   return { tokens: reviewBurst(capacity), pace: 1, held, answersMs: [], hubP95Ms: null };

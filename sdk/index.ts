@@ -7,6 +7,7 @@ export {
   expectedLoss,
   heldUnder,
   idleLoad,
+  isLoad,
   reviewBurst,
   reviewPrice,
   reviewPriceMax,
@@ -56,7 +57,7 @@ export { createPipeline, type Found, type Pipeline, type PipelineOptions, type S
 export { replay, type ReplayInputs, type ReplayReport } from "./replay.ts";
 export { reviewedRevision, settledRevision, type RevisionFallback, type RevisionTime } from "./revision.ts";
 export { holds, matchingRule, type RuleFacts } from "./rules.ts";
-export { type ReviewState } from "./task-memory.ts";
+export { type EarlierTasks, type ReviewState, type TaskRemains } from "./task-memory.ts";
 export { evidenceTopMax, type DecisionTrace, type Finding, type Scored } from "./trace.ts";
 export { type WaitOptions } from "./waiters.ts";
 export {

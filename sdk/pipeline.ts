@@ -19,7 +19,7 @@ import { memoryUse, type CertificateUse } from "./certificate-use.ts";
 import { decide, type Decided } from "./decide.ts";
 import { evidenceOf } from "./evidence.ts";
 import { type GateBy } from "./gate.ts";
-import { TaskMemory, type ReviewState } from "./task-memory.ts";
+import { TaskMemory, type EarlierTasks, type ReviewState } from "./task-memory.ts";
 import { type Finding } from "./trace.ts";
 
 /**
@@ -45,6 +45,8 @@ export interface Pipeline {
   toldAnswerTimes(p95Ms: Readonly<Record<string, number>>): void;
   /** How people keep up with a task of stated capacity, or null. */
   reviewState(task: string): ReviewState | null;
+  /** What the decisions so far left for the next ones: given as `earlier` to the pipeline of the next life. */
+  remains(): EarlierTasks["tasks"];
   /** Puts a config in force together with the models that it asked for. */
   adopt(config: EffectiveConfig): void;
 }
@@ -56,6 +58,8 @@ export interface PipelineOptions {
   readonly secret: Uint8Array;
   /** Counts what certificates are used for; in memory unless given. */
   readonly use?: CertificateUse;
+  /** What the decisions of an earlier life left. */
+  readonly earlier?: EarlierTasks;
   readonly hasher: Hasher;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -93,7 +97,7 @@ const generationsMax = 4;
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { host, hasher, clock, secret, use = memoryUse(options.clock) } = options;
   let generations: readonly Generation[] = [generationOf(options.config, host)];
-  const memory = new TaskMemory(clock);
+  const memory = new TaskMemory(clock, options.earlier);
   const askedBy = gatesBy(hasher);
   const newest = (): EffectiveConfig => (generations[0] as Generation).config;
 
@@ -145,6 +149,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       for (const [task, tookMs] of Object.entries(p95Ms)) memory.told(taskPolicy(newest(), task), tookMs);
     },
     reviewState: (task) => memory.reviewState(taskPolicy(newest(), task)),
+    remains: () => memory.remains(),
     adopt: (config) => {
       generations = [generationOf(config, host), ...generations].slice(0, generationsMax);
     },

@@ -24,9 +24,24 @@ export interface ReviewState {
   readonly answerP95Ms: number | null;
 }
 
+/** What the decisions of a task left for the next ones, as plain data; null: nothing yet. */
+export interface TaskRemains {
+  /** Of the escalation budget. */
+  readonly budgetTokens: number | null;
+  readonly auditScale: AuditScale | null;
+  readonly reviewLoad: ReviewLoad | null;
+}
+
+/** The same of an earlier life, by task. */
+export interface EarlierTasks {
+  readonly tasks: Readonly<Record<string, TaskRemains>>;
+  /** Since it was written down, milliseconds: so long the escalation budget has filled up. */
+  readonly agoMs: number;
+}
+
 /**
  * What a decision reads of the decisions before it: the escalation budget, the scale of audits, what people have to do.
- * In memory; each decision records what it read.
+ * In memory; each decision records what it read. Whoever has a place for it keeps `remains()` across restarts.
  */
 export class TaskMemory {
   readonly #clock: Clock;
@@ -34,8 +49,25 @@ export class TaskMemory {
   readonly #scales = new Map<string, AuditScale>();
   readonly #loads = new Map<string, ReviewLoad>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, earlier: EarlierTasks = { tasks: {}, agoMs: 0 }) {
     this.#clock = clock;
+    const atMs = clock.monotonicMs() - Math.max(0, earlier.agoMs);
+    for (const [task, { budgetTokens, auditScale, reviewLoad }] of Object.entries(earlier.tasks)) {
+      if (budgetTokens !== null) this.#budgets.set(task, { tokens: budgetTokens, atMs });
+      if (auditScale !== null) this.#scales.set(task, auditScale);
+      if (reviewLoad !== null) this.#loads.set(task, reviewLoad);
+    }
+  }
+
+  remains(): EarlierTasks["tasks"] {
+    const tasks = new Set([...this.#budgets.keys(), ...this.#scales.keys(), ...this.#loads.keys()]);
+    return Object.fromEntries(
+      [...tasks].map((task) => {
+        const { tokens: budgetTokens = null } = this.#budgets.get(task) ?? {};
+        const [auditScale, reviewLoad] = [this.#scales.get(task) ?? null, this.#loads.get(task) ?? null];
+        return [task, { budgetTokens, auditScale, reviewLoad }];
+      }),
+    );
   }
 
   /** Refills the budget by the time that has passed. */

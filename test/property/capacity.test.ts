@@ -35,6 +35,45 @@ describe("reviewers' capacity", () => {
     );
   });
 
+  test("a restart forgets nothing: what was kept decides as if there had been none", () => {
+    const some = fc.array(confidence, { maxLength: 60 });
+    fc.assert(
+      fc.property(capacity, costs, some, some, (given, money, before, after) => {
+        const rest = {
+          gate: gateOf(0.9),
+          reviewCapacity: given,
+          costs: money,
+          escalationsPerHour: 20,
+          auditShare: 0.1,
+        };
+        const policy = policyOf(rest);
+        const step = (memory: TaskMemory, one: number) => {
+          const decided = decide(decideInputs({ policy, finding: evidence(one), ...memory.of(policy) }));
+          memory.decided(policy, decided);
+          return decided;
+        };
+        const whole = new TaskMemory(clock);
+        for (const one of before) step(whole, one);
+        const tasks = JSON.parse(JSON.stringify(whole.remains())) as ReturnType<TaskMemory["remains"]>;
+        const restarted = new TaskMemory(clock, { tasks, agoMs: 0 });
+        for (const one of after) expect(step(restarted, one)).toEqual(step(whole, one));
+      }),
+    );
+  });
+
+  test("the escalation budget fills up while nobody runs, to an hour's worth and never less", () => {
+    const policy = policyOf({ escalationsPerHour: 10 });
+    const after = (budgetTokens: number, agoMs: number) => {
+      const remains = { budgetTokens, auditScale: null, reviewLoad: null };
+      return new TaskMemory(clock, { tasks: { [policy.task]: remains }, agoMs }).of(policy).budget;
+    };
+    expect(after(0, 0)).toBe(0);
+    expect(after(0, 1_800_000)).toBeCloseTo(5, 9);
+    expect(after(4, 86_400_000)).toBe(10);
+    expect(after(4, -1)).toBe(4);
+    expect(after(1e9, 0)).toBe(10);
+  });
+
   test("of two cases at one moment, the one with the higher expected loss is never passed over for the other", () => {
     fc.assert(
       fc.property(
