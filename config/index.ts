@@ -36,7 +36,7 @@ export {
   type Rung,
   type TaskPolicy,
 } from "./policy.ts";
-export { layerSchema } from "./schema.ts";
+export { contractShares, layerSchema } from "./schema.ts";
 export { resolveConfig, type LayerText } from "./resolve.ts";
 export { configBytesMax, parseLayer, type LayerDocument, type LayerParsed, type Place } from "./store-config.ts";
 export { formatBytes, formatDuration, parseBytes, parseDurationMs } from "./units.ts";

@@ -89,15 +89,15 @@ const gateThreshold = share.meta({
   description:
     "The gate threshold: a confidence that reaches it is accepted. Under a contract of a higher layer it is a floor.",
 });
+/** What a contract may promise, as an error and as a chance: less proves itself never, and more is no promise. */
+export const contractShares = Object.freeze({ min: 1e-6, max: 0.5 });
+const contractShare = z.number().min(contractShares.min).max(contractShares.max);
 const contract = z.strictObject({
-  max_error: z.number().min(1e-6).max(0.5).meta({
+  max_error: contractShare.meta({
     kind: "a share, 0.000001 to 0.5",
     description: "Contract: at most this share of the accepted decisions is wrong.",
   }),
-  delta: z
-    .number()
-    .min(1e-6)
-    .max(0.5)
+  delta: contractShare
     .meta({ kind: "a share, 0.000001 to 0.5", description: "Contract: the chance that the certificate is mistaken." })
     .exactOptional(),
   launch_labels: count(1, 10_000_000)

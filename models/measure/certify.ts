@@ -2,6 +2,7 @@ import { binomialLowerTail, clopperPearsonUpper, labelsAtLeast } from "./binomia
 import { labelsMissing } from "./labels-missing.ts";
 import { type CurvePoint } from "./risk-coverage.ts";
 import { countAtLeast, sortedScores } from "./scores.ts";
+import { spentLevel } from "./spent-level.ts";
 
 /** The contract of a gate: with probability at least 1 − delta, at most `maxError` of what it accepts is wrong. */
 export interface ErrorContract {
@@ -113,7 +114,7 @@ function walk(
   let best: { point: CurvePoint; level: number } | undefined;
   let handed = 0;
   grid.forEach((point, index) => {
-    const level = (weights[index] ?? 0) * contract.delta + handed;
+    const level = spentLevel((weights[index] ?? 0) * contract.delta + handed);
     // A level of 0 rejects nothing, not even a p-value that has underflowed to 0.
     const rejected = level > 0 && binomialLowerTail(point.errors, point.accepted, contract.maxError) <= level;
     if (rejected) best = { point, level };

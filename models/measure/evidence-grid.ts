@@ -1,5 +1,6 @@
 import type { ErrorContract } from "./certify.ts";
 import { lnErrorEvidence } from "./e-process.ts";
+import { spentLevel } from "./spent-level.ts";
 import { lnWeightedEvidence, noWeightedEvidence, weighted, type WeightedEvidence } from "./weighted-evidence.ts";
 
 /**
@@ -147,7 +148,7 @@ export function certifiedByEvidence(grid: EvidenceGrid): EvidenceFinding | null 
   let best: EvidenceFinding | null = null;
   let handed = 0;
   for (const point of grid.points) {
-    const level = point.weight * grid.delta + handed;
+    const level = spentLevel(point.weight * grid.delta + handed);
     // A level of 0 rejects nothing, however strong the evidence.
     const isRejected = level > 0 && point.supLnEvidence >= -Math.log(level);
     // A lower gate threshold that no label told apart accepts nothing more: the higher one is as good, and safer. Told

@@ -115,6 +115,15 @@ describe("holdpoint gate certify", () => {
     expect(JSON.parse(out)).toMatchObject({ n: 2, rows: 4, duplicates: 2, contradictions: 1 });
   });
 
+  it("certifies what no config may promise, and says that no agent can be under it", () => {
+    const text = "confidence,correct\n0.9,1\n0.8,1\n";
+    const loose = gate(["certify", "--scores", "-", "--max-error", "0.8", "--json"], text);
+    expect(loose).toMatchObject({ code: 0 });
+    expect(JSON.parse(loose.out)).toMatchObject({ threshold: 0.8, maxError: 0.8 });
+    expect(loose.err).toContain("--max-error 0.8: a contract in a config is from 0.000001 to 0.5");
+    expect(gate(["certify", "--scores", "-", "--max-error", "0.5", "--delta", "0.5"], text).err).toBe("");
+  });
+
   it.each([
     [["--max-error", "0"], "--max-error must be a share inside (0, 1), got 0"],
     [["--max-error", "1"], "--max-error must be a share inside (0, 1), got 1"],

@@ -11,7 +11,7 @@ import { withModel } from "./document-model.node.ts";
 import { reportHtml } from "./report.node.ts";
 import { type Scores } from "./score-table.ts";
 import { readScores } from "./scores-file.node.ts";
-import { certificateLines, notesOf } from "./wording.ts";
+import { certificateLines, contractNotes, notesOf } from "./wording.ts";
 
 interface CertifyFlags extends ScoreFlags, DocumentFlags {
   readonly write?: string;
@@ -47,7 +47,7 @@ export function gateCertifyCommand(): Command {
         const documents = certificateDocuments(whole, groups, contract, await withModel(flags), stamp);
         await writeNamed("--write", flags.write, `${JSON.stringify(documents, null, 2)}\n`);
       }
-      for (const note of notesOf(scores)) printNote(note);
+      for (const note of [...contractNotes(contract), ...notesOf(scores)]) printNote(note);
       if (flags.json) printJson(resultOf(whole, groups, contract, scores));
       else for (const line of certificateLines(whole, groups, contract)) printLine(line);
     });

@@ -1,4 +1,5 @@
 import { type ErrorContract } from "../../../models/measure/certify.ts";
+import { contractShares } from "../../../config/index.ts";
 import { type GroupCertificate, type GroupCurve } from "./group-report.ts";
 import { type Scores } from "./score-table.ts";
 
@@ -29,6 +30,18 @@ export function notesOf({ rows, duplicates, contradictions, baskets }: Scores): 
   if (baskets !== null)
     notes.push(`one decision of each of ${whole(baskets)} baskets counts, because those of one basket err together`);
   return notes;
+}
+
+/** Said where no config may have the contract that was typed: the answer is right, and no agent can be under it. */
+export function contractNotes({ maxError, delta }: ErrorContract): readonly string[] {
+  const { min, max } = contractShares;
+  const named = [["--max-error", maxError] as const, ["--delta", delta] as const];
+  return named
+    .filter(([, share]) => share < min || share > max)
+    .map(
+      ([option, share]) =>
+        `${option} ${share}: a contract in a config is from ${min.toFixed(6)} to ${max}, so no agent can be under this one`,
+    );
 }
 
 export function certificateLines(
