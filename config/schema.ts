@@ -100,9 +100,9 @@ const contract = z.strictObject({
   delta: contractShare
     .meta({ kind: "a share, 0.000001 to 0.5", description: "Contract: the chance that the certificate is mistaken." })
     .exactOptional(),
-  launch_labels: count(1, 10_000_000)
+  launch_labels: count(1, 20_000)
     .meta({
-      kind: "a whole number, 1 to 10000000",
+      kind: "a whole number, 1 to 20000",
       description: "Contract: labels at which a certificate is first tried; without it, as many as the hub computes.",
     })
     .exactOptional(),
