@@ -152,32 +152,47 @@ function keeperSuite(
     expect(shown(two)).toBeLessThan(0.7);
   });
 
-  test("what reviewers overlook is measured on gold cases in which the model was wrong, and assumed while there are few", async () => {
-    const { task, held } = await begin();
-    const share = () => place.database.read((db) => missShareOf({ db }, task));
-    expect(await share()).toBe(0.19);
-    const ids = await held(60);
-    await place.database.write(async ({ db }) => {
+  /** Reviewers are shown these as gold cases whose truth is Banana, and the model's Kiwi passes in the first `missed`. */
+  const shownAsGold = (ids: readonly string[], missed: number) =>
+    place.database.write(async ({ db }) => {
       await db
         .updateTable("review_cases")
         .set({ adjudicated_label: "Banana" })
         .where("case_id", "in", [...ids])
         .execute();
       for (const [n, caseId] of ids.entries()) {
-        const label = n < 3 ? "Kiwi" : "Banana";
+        const label = n < missed ? "Kiwi" : "Banana";
         await db
           .insertInto("reviews")
           .values({
             ...{ review_row: `gold-${caseId}`, case_id: caseId, slot_id: null, review_id: caseId, role: "gold" },
             ...{ source: "hub", person_id: "p", reviewer_name: "P", answer: "{}", label, took_ms: null },
-            ...{ is_gold: 1, is_right: n < 3 ? 0 : 1, is_late: 0, has_conflict: 0, at_ms: 1 },
+            ...{ is_gold: 1, is_right: n < missed ? 0 : 1, is_late: 0, has_conflict: 0, at_ms: 1 },
           })
           .execute();
       }
     });
+
+  test("what reviewers overlook is measured on gold cases in which the model was wrong, and assumed while there are few", async () => {
+    const { task, held } = await begin();
+    const share = () => place.database.read((db) => missShareOf({ db }, task));
+    expect(await share()).toBe(0.19);
+    await shownAsGold(await held(60), 3);
     // Three of sixty let pass: the bound of 95 % is above 5 % and below what is assumed without a measure.
     expect(await share()).toBeGreaterThan(0.05);
     expect(await share()).toBeLessThan(0.19);
+  });
+
+  test("a contract begins, and is proved by nothing, where reviewers let every gold case pass", async () => {
+    for (const gold of [1, 60]) {
+      const { held, judge, keep, state } = await begin();
+      await shownAsGold(await held(gold), gold);
+      await judge(await held(90, { confidence: 0.95 }));
+      expect(await keep()).toBe(90);
+      const row = await state();
+      expect(row).toMatchObject({ labels: 90, kind: "collecting", gate_threshold: null });
+      expect(row?.miss_share).toBeLessThan(1);
+    }
   });
 
   test("a certificate lapses without fresh labels", async () => {

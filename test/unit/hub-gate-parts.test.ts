@@ -67,6 +67,12 @@ describe("what another promise would mean", () => {
     expect(careful?.wrongPer1000).toBeCloseTo((careful?.errors ?? 0) / 2 / 0.5, 9);
   });
 
+  it("allows nothing where reviewers overlook all that there is to overlook", () => {
+    for (const offer of gateOffers(labels(2_000), contract, 1 - 1e-5)) {
+      expect(offer).toMatchObject({ gateThreshold: null, accepted: 0, reviewsPer1000: 1000, wrongPer1000: 0 });
+    }
+  });
+
   it("sends everything to people where the labels allow nothing, and says nothing without a label", () => {
     const [offer] = gateOffers(labels(20), { ...contract, costs: null }, 0);
     expect(offer).toMatchObject({ gateThreshold: null, reviewsPer1000: 1000, wrongPer1000: 0, costPer1000: null });
