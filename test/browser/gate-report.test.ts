@@ -72,6 +72,25 @@ describe.skipIf(!hasChromium)("the gate's report in Chromium", () => {
     await page.close();
   });
 
+  it("names the contract where no curve can lie over it", async () => {
+    const page = await open();
+    const boxOf = async (selector: string) => {
+      const box = await page.locator(selector).first().boundingBox();
+      if (box === null) throw new Error(`${selector} is not drawn`);
+      return box;
+    };
+    const groups = await page.locator("#group option").count();
+    for (let at = 0; at < groups; at += 1) {
+      await page.locator("#group").selectOption({ index: at });
+      const name = await boxOf("#contract-name");
+      expect(await page.locator("#contract-name").textContent()).toBe("contract: at most 2.00 %");
+      for (const drawn of ["#curve .band", "#curve .risk", "#curve .choice", "#curve .grid"]) {
+        expect((await boxOf(drawn)).y).toBeGreaterThanOrEqual(name.y + name.height);
+      }
+    }
+    await page.close();
+  });
+
   it("recomputes counts and exact intervals where the slider is moved, as Node computes them", async () => {
     const page = await open();
     await page.locator("#what").focus();

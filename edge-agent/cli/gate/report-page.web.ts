@@ -126,8 +126,10 @@ function drawCurve(group: ReportGroup, maxError: number): Plot {
   draw(svg, "polygon", { class: "band", points: [...upper, ...lower].join(" ") });
   draw(svg, "polyline", { class: "risk", points: at.map((p) => `${x(p.share)},${y(p.risk)}`).join(" ") });
   draw(svg, "line", { class: "contract", x1: x(0), x2: x(1), y1: y(maxError), y2: y(maxError) });
-  draw(svg, "text", { x: x(1), y: y(maxError) - 6, "text-anchor": "end" }).textContent =
-    `contract: ${inPercent(maxError, 2)}`;
+  // Above the plot: inside of it every place is the curve's for some labels.
+  draw(svg, "line", { class: "contract", x1: x(0), x2: x(0) + 30, y1: 8, y2: 8 });
+  draw(svg, "text", { id: "contract-name", x: x(0) + 38, y: 12 }).textContent =
+    `contract: at most ${inPercent(maxError, 2)}`;
   const certified = group.points.find(([threshold]) => threshold === group.threshold);
   if (certified !== undefined) {
     const [, n, errors] = certified;
