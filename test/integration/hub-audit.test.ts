@@ -254,6 +254,14 @@ function tampering(start: StartHub): void {
   });
 }
 
+test("where there is no hub the command says so, and not that a log is broken", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "holdpoint-audit-"));
+  for (const place of [dir, join(dir, "nowhere")]) {
+    await expect(openAuditDesk(place)).rejects.toMatchObject({ code: "HP_NOT_FOUND" });
+  }
+  expect((await command("audit", "verify", "--hub-data", join(dir, "nowhere"))).code).toBe(2);
+}, 30_000);
+
 function command(...words: string[]): Promise<{ readonly code: number; readonly stdout: string }> {
   return new Promise((resolve) => {
     const entry = join(import.meta.dirname, "../../edge-agent/main.node.ts");

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Kysely, SqliteDialect, type SqliteDatabase } from "kysely";
 import { HoldpointError, RecentMap } from "../../../protocol/index.ts";
@@ -34,7 +34,8 @@ export async function openSqliteReader(options: { readonly url: string }): Promi
   try {
     return backendOf(await openDatabase(join(options.url, "hub.db"), { readOnly: true }), { close: () => undefined });
   } catch (cause) {
-    if (sqliteCode(cause) !== "SQLITE_CANTOPEN") throw errorOf(cause) ?? cause;
+    // Where not even the directory is there, better-sqlite3 refuses by itself, with no code of SQLite's.
+    if (sqliteCode(cause) !== "SQLITE_CANTOPEN" && existsSync(options.url)) throw errorOf(cause) ?? cause;
     throw new HoldpointError("HP_NOT_FOUND", `there is no hub in ${options.url}`, {
       hint: "Name its data directory, or its PostgreSQL with --database.",
       cause,
