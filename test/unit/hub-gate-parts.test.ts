@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { p95Of } from "../../cloud-sync/hub/gate/answer-times.ts";
 import { gateFigures, figureAt } from "../../cloud-sync/hub/gate/gate-figures.ts";
 import { gateOffers } from "../../cloud-sync/hub/gate/gate-offers.ts";
+import { gateTerms } from "../../cloud-sync/hub/gate/store-terms.ts";
 import { isWithinLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
 import { certify } from "../../models/measure/certify.ts";
 import { proposalsFor, type ProposalStore } from "../../cloud-sync/hub/gate/gate-proposals.ts";
@@ -32,6 +33,34 @@ describe("figures of a gate", () => {
     // Fifty drawn with a tenth stand for five hundred: half of all decisions.
     expect(curve[0]).toMatchObject({ gateThreshold: 0.9, coverage: 0.5 });
     expect(gateFigures([])).toMatchObject({ labels: 0, curve: [], calibrationError: null });
+  });
+});
+
+describe("what the stores of a gate state", () => {
+  const store = (review: number | null, decisions = 0, reviewsPer1000: number | null = 50, currency = "EUR") => ({
+    contract: { costs: review === null ? null : { review, wrongAccept: 10 * review, currency }, reviewsPer1000 },
+    decisions,
+  });
+
+  it("is told as it is where all of them say the same", () => {
+    const costs = { review: 0.1, wrongAccept: 1, currency: "EUR" };
+    expect(gateTerms([store(0.1, 3), store(0.1, 7)])).toEqual({ costs, reviewsPer1000: 50, isMean: false });
+    expect(gateTerms([])).toEqual({ costs: null, reviewsPer1000: null, isMean: false });
+  });
+
+  it("is a mean by decisions where they differ, of those that say something", () => {
+    const { costs, reviewsPer1000, isMean } = gateTerms([store(0.1, 30), store(0.5, 10, 90), store(null, 60, null)]);
+    expect(costs?.review).toBeCloseTo(0.2, 12);
+    expect(costs?.wrongAccept).toBeCloseTo(2, 12);
+    expect(reviewsPer1000).toBeCloseTo(60, 12);
+    expect(isMean).toBe(true);
+    // Without a label, or where only stores without one say something, each weighs the same.
+    expect(gateTerms([store(0.1), store(0.3)]).costs?.review).toBeCloseTo(0.2, 12);
+    expect(gateTerms([store(0.1), store(0.3), store(null, 5)]).costs?.review).toBeCloseTo(0.2, 12);
+  });
+
+  it("is not told in money where they are in several currencies", () => {
+    expect(gateTerms([store(0.1, 1), store(0.1, 1, 50, "USD")])).toMatchObject({ costs: null, reviewsPer1000: 50 });
   });
 });
 

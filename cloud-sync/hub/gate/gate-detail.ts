@@ -7,6 +7,7 @@ import { adjusted, type StoreAdjustment } from "../../../models/measure/store-ad
 import { type IssuedCertificate } from "./certificate-issue.ts";
 import { gateFigures, type FigureLabel, type GateFigures } from "./gate-figures.ts";
 import { gateOffers, type GateOffer } from "./gate-offers.ts";
+import { gateTerms } from "./store-terms.ts";
 import { missShareOf } from "./label-quality.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { gateColumns, newestState, type GateName, type GateStateLine } from "./gate-list.ts";
@@ -34,7 +35,10 @@ interface EvidenceAt {
 export interface GateDetail extends GateName {
   readonly stores: readonly string[];
   readonly storesTotal: number;
+  /** With the costs and the capacity of all of the caller's stores together. */
   readonly contract: GateContract | null;
+  /** The stores state different costs or capacities, and those of `contract` are means. */
+  readonly isMeanOfStores: boolean;
   readonly state: GateStateLine | null;
   readonly figures: GateFigures;
   /** Labels by who says so, of the newest model; `wrong` of them are wrong. */
@@ -58,7 +62,7 @@ export interface GateDetail extends GateName {
 /** Everything that the hub knows of one gate, within the caller's stores. Throws HP_NOT_FOUND. */
 export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): Promise<GateDetail> {
   if (!inScope(caller.tasks, name.task)) throw notFound();
-  const { stores, contract } = await storesOf(db, caller, name);
+  const { stores, contracts } = await storesOf(db, caller, name);
   if (stores.length === 0) throw notFound();
   const state = await newestState(db, name);
   const model = state ?? (await newestModel(db, name, stores));
@@ -74,11 +78,19 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
         propensity: row.propensity,
       }));
   const figures = gateFigures(shown(rows));
+  const decisions = decisionsOf(rows);
+  const terms = gateTerms(
+    [...contracts].map(([store, own]) => ({ contract: own, decisions: decisions.get(store) ?? 0 })),
+  );
+  // The promise is the same in all of its stores: one layer gives it.
+  const [promise = null] = contracts.values();
+  const contract = promise && { ...promise, costs: terms.costs, reviewsPer1000: terms.reviewsPer1000 };
   // A label whose like were never looked at says nothing of what a gate would accept.
   const evidence = shown(rows.filter((row) => row.propensity_min > 0));
   return {
     ...name,
     ...{ stores: stores.slice(0, storesShownMax), storesTotal: stores.length, contract, state, figures },
+    isMeanOfStores: terms.isMean,
     sources: bySource(rows.filter((row) => row.is_rule === 0)),
     byRule: countsOf(rows.filter((row) => row.is_rule === 1)),
     waiting: await waitingOf(db, name, stores),
@@ -88,6 +100,15 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
     offers: contract === null ? [] : gateOffers(evidence, contract, await missShareOf({ db }, name.task)),
     answerP95Ms: await answerP95Of(db, name.task),
   };
+}
+
+/** Decisions of each store that its labels stand for. */
+function decisionsOf(rows: Counted): ReadonlyMap<string, number> {
+  const decisions = new Map<string, number>();
+  for (const { store, is_rule: isRule, propensity } of rows) {
+    if (isRule === 0) decisions.set(store, (decisions.get(store) ?? 0) + 1 / propensity);
+  }
+  return decisions;
 }
 
 /** The curve in decisions and not in labels: each stands for as many as its chance of a label says. */
@@ -114,24 +135,26 @@ function notFound(): HoldpointError {
   return new HoldpointError("HP_NOT_FOUND", "no such gate");
 }
 
+interface GateStores {
+  readonly stores: readonly string[];
+  /** Each store's own; empty where the gate threshold is a number. */
+  readonly contracts: ReadonlyMap<string, GateContract>;
+}
+
 /** The stores of the gate that the caller sees; of a task without a contract, those that report it. */
-async function storesOf(
-  db: Db,
-  caller: PersonCaller,
-  name: GateName,
-): Promise<{ readonly stores: readonly string[]; readonly contract: GateContract | null }> {
+async function storesOf(db: Db, caller: PersonCaller, name: GateName): Promise<GateStores> {
   const rows = await db
     .selectFrom("gate_contracts")
     .select(["store", "contract"])
     .where((row) => row.and(gateColumns(name)))
     .orderBy("store")
     .execute();
-  const [first] = rows;
-  if (first) {
-    const own = rows.map(({ store }) => store).filter((store) => inScope(caller.stores, store));
-    return { stores: own, contract: JSON.parse(first.contract) as GateContract };
+  if (rows.length > 0) {
+    const own = rows.filter(({ store }) => inScope(caller.stores, store));
+    const contracts = new Map(own.map(({ store, contract }) => [store, JSON.parse(contract) as GateContract]));
+    return { stores: [...contracts.keys()], contracts };
   }
-  if (name.label !== null || name.rung !== "fine") return { stores: [], contract: null };
+  if (name.label !== null || name.rung !== "fine") return { stores: [], contracts: new Map() };
   const known = await db
     .selectFrom("store_tasks")
     .leftJoin("stores", "stores.store", "store_tasks.store")
@@ -141,7 +164,8 @@ async function storesOf(
     .$if(name.level === "region", (query) => query.where("stores.region", "=", name.scope))
     .orderBy("store_tasks.store")
     .execute();
-  return { stores: known.map(({ store }) => store).filter((store) => inScope(caller.stores, store)), contract: null };
+  const stores = known.map(({ store }) => store).filter((store) => inScope(caller.stores, store));
+  return { stores, contracts: new Map() };
 }
 
 interface ModelName {

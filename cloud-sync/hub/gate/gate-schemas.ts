@@ -63,6 +63,7 @@ export const gateDetailSchema = z.strictObject({
   ...{ stores: z.array(text), storesTotal: count },
   contract: contract.nullable(),
   costs: costs.nullable(),
+  isMeanOfStores: z.boolean(),
   state: stateLine.nullable(),
   figures: z.strictObject({
     labels: count,

@@ -78,8 +78,10 @@ export interface GateDetail extends Omit<GateLine, "stores" | "cap"> {
     readonly spillPer1000: number;
     readonly reviewsPer1000: number;
   } | null;
-  /** What the task's reviews and wrong accepts cost; null where nobody has said. */
+  /** What the task's reviews and wrong accepts cost; null where nobody has said, or in several currencies. */
   readonly costs: { readonly review: number; readonly wrongAccept: number; readonly currency: string } | null;
+  /** Stores state different costs or capacities: these are means over their decisions. */
+  readonly isMeanOfStores: boolean;
   readonly offers: readonly GateOffer[];
   readonly answerP95Ms: number | null;
   readonly sources: readonly { readonly source: string; readonly labels: number; readonly wrong: number }[];

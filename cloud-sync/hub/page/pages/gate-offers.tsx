@@ -6,7 +6,7 @@ import { countText } from "../words.ts";
 
 /** What a tighter or a looser promise would cost, in people, in wrong accepts and in money. */
 export function GateOffers({ gate }: { readonly gate: GateDetail }): JSX.Element {
-  const { offers, costs, contract } = gate;
+  const { offers, costs, contract, isMeanOfStores } = gate;
   const [first] = offers;
   const columns = [
     {
@@ -52,7 +52,7 @@ export function GateOffers({ gate }: { readonly gate: GateDetail }): JSX.Element
         of its own, and until then everything goes to people.{" "}
         {costs === null
           ? "With the task's costs in the config it is told in money as well."
-          : `One review costs ${moneyText(costs.review, costs.currency)}, one wrong accept ${moneyText(costs.wrongAccept, costs.currency)}.`}
+          : `One review costs ${moneyText(costs.review, costs.currency)}, one wrong accept ${moneyText(costs.wrongAccept, costs.currency)}${isMeanOfStores ? " on average over the stores' decisions" : ""}.`}
       </p>
     </section>
   );
