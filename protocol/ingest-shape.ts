@@ -98,14 +98,24 @@ const decision = plainShape({
   ...{ provider: anyText, at: wallMs, latencyMs: plainNumber(0), explanation: orNull(anyText) },
 });
 
+const rung = plainWord(["fine", "coarse"]);
+
+const second = plainShape({
+  ...{ rung, label: word, confidence: share, calibration: word, gateThreshold: share },
+  ...{ certificate: orNull(word), accepts: plainFlag },
+});
+
 const caseBody = plainShape(
   { id, decision },
   {
-    sample: plainShape({
-      propensity: plainNumber(Number.MIN_VALUE, 1),
-      ...{ uniform: plainFlag, rule: plainFlag, rung: plainWord(["fine", "coarse"]) },
-      ...{ confidence: orNull(share), calibration: orNull(anyText) },
-    }),
+    sample: plainShape(
+      {
+        propensity: plainNumber(Number.MIN_VALUE, 1),
+        ...{ uniform: plainFlag, rule: plainFlag, rung },
+        ...{ confidence: orNull(share), calibration: orNull(anyText) },
+      },
+      { second: orNull(second), groups: sha256Hex },
+    ),
   },
 );
 

@@ -47,6 +47,15 @@ function changesOf(base: unknown): fc.Arbitrary<readonly [readonly string[], str
 
 const picture = new Uint8Array([1, 2, 3]);
 
+interface Body {
+  readonly sample: object;
+}
+
+const secondAnswer = {
+  ...{ rung: "coarse", label: "Apple", confidence: 0.9, calibration: "none" },
+  ...{ gateThreshold: 0.95, certificate: "c2", accepts: false },
+};
+
 /** A call as an agent with all kinds of rows makes it. */
 function wholeCall(): IngestRequest {
   const decision = heldDecision();
@@ -87,7 +96,8 @@ test("of an ingest call, whatever the short way takes, the schema takes, and lea
 
 test("of a case's body, whatever the short way takes, the schema takes, and leaves as it is", () => {
   const decision = { ...heldDecision(), explanation: "why", certificate: "c1" };
-  const base: unknown = JSON.parse(sampled(escalation(1, { ...decision, answer: { label: "x", value: 3 } })).body);
+  const plain = JSON.parse(sampled(escalation(1, { ...decision, answer: { label: "x", value: 3 } })).body) as Body;
+  const base = { ...plain, sample: { ...plain.sample, second: secondAnswer, groups: "b".repeat(64) } };
   expect(isPlainCaseBody(base)).toBe(true);
   let taken = 0;
   fc.assert(
