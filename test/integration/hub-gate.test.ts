@@ -7,6 +7,7 @@ import {
   type Certificate,
 } from "../../protocol/index.ts";
 import { resolveConfig } from "../../config/index.ts";
+import { ScoreTable } from "../../edge-agent/cli/gate/score-table.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
 import { createSigningKey, signatureVerifier } from "../../protocol/platform/signing.node.ts";
 import { callHub, enrolAgent, type TestAgent } from "../support/hub-agent.ts";
@@ -157,6 +158,10 @@ function gateSuite(start: StartHub): void {
     expect(lines).toHaveLength(220);
     expect(lines[0]).toMatch(/^confidence,correct,store,task,/);
     expect(lines[1]).toMatch(/^[\d.]+,[01],store_1,product_identification,fine,escalation,Royal-Gala,/);
+    // `gate certify --scores` takes it as it is.
+    const table = new ScoreTable(["store"]);
+    for (const [index, line] of lines.entries()) table.take(line.split(","), index + 1);
+    expect(table.rows).toBe(219);
   });
 
   test("who may read changes nothing, and a gate of the fleet is not for whoever has one store", async () => {

@@ -107,6 +107,7 @@ function lineOf(row: LabelRow): string {
   return csvLine([
     ...[row.confidence, row.is_wrong === 1 ? 0 : 1, row.store, row.task, row.rung, row.kind, row.predicted, row.truth],
     ...[row.source, row.propensity, row.is_uniform, row.gate_threshold, row.certificate, row.model, row.calibration],
-    ...[row.basket, new Date(row.held_ms).toISOString(), row.case_id],
+    // A decision without a basket is one of its own: whoever certifies counts one decision of each basket.
+    ...[row.basket ?? row.case_id, new Date(row.held_ms).toISOString(), row.case_id],
   ]);
 }
