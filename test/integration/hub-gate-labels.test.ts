@@ -253,6 +253,39 @@ function labelFlow(open: (clock: FakeClock) => Promise<ReviewPlace>): void {
     expect(await rungs(returned)).toMatchObject([{ is_wrong: 1 }, { is_wrong: 1 }]);
   });
 
+  test("whoever names the label that the model saw in its group needs no lead, and one word about the group says nothing of it", async () => {
+    const { held, answer, isAsked } = await begin();
+    const groups = await report(["Kiwi", "Orange", "Milk"], [0, 0, 1]);
+    const drawn = { rung: "coarse", predicted: "Fruit", certificate: "c-1", propensity: 0.2, groups } as const;
+    const pair = () =>
+      held({ kind: "audit", label: "Fruit", sample: drawn, second: { rung: "fine", predicted: "Kiwi", groups } });
+    const agreed = await pair();
+    await answer(anna, say("Kiwi"));
+    expect(await isAsked(lead)).toBe(false);
+    expect(await rungs(agreed)).toMatchObject([
+      { rung: "fine", state: "ready", is_wrong: 0, source: "consensus" },
+      { rung: "coarse", state: "ready", is_wrong: 0, source: "consensus" },
+    ]);
+    const other = await pair();
+    await answer(anna, say("Orange"));
+    expect(await rungs(other)).toMatchObject([{ state: "pending" }, { state: "pending" }]);
+    await answer(lead, say("Orange"));
+    expect(await rungs(other)).toMatchObject([
+      { is_wrong: 1, source: "adjudication" },
+      { is_wrong: 0, source: "adjudication" },
+    ]);
+    // A receipt says that the group was right, or that it was another one.
+    const right = await pair();
+    await outcome(right, { isCorrect: true });
+    expect(await rungs(right)).toMatchObject([
+      { state: "apart", is_wrong: null },
+      { state: "ready", is_wrong: 0 },
+    ]);
+    const wrong = await pair();
+    await outcome(wrong, { label: "Dairy" });
+    expect(await rungs(wrong)).toMatchObject([{ is_wrong: 1 }, { is_wrong: 1 }]);
+  });
+
   test("a drawn coarse answer whose picture is lost, or that is erased unjudged, is wrong of both rungs; a rule's is apart", async () => {
     const { held } = await begin();
     const groups = await report(["Kiwi", "Milk"], [0, 1]);

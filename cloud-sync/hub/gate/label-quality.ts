@@ -20,15 +20,15 @@ export async function missShareOf({ db }: HubReader, task: string): Promise<numb
     .innerJoin("review_cases", "review_cases.case_id", "reviews.case_id")
     .select((built) => built.fn.countAll<number>().as("wrong"))
     .select(
-      sql<number>`cast(coalesce(sum(case when reviews.label = review_cases.model_label then 1 else 0 end), 0) as bigint)`.as(
+      sql<number>`cast(coalesce(sum(case when reviews.label = review_cases.compared_label then 1 else 0 end), 0) as bigint)`.as(
         "missed",
       ),
     )
     .where("review_cases.task", "=", task)
     .where("reviews.is_gold", "=", 1)
     .where("reviews.label", "is not", null)
-    .where("review_cases.model_label", "is not", null)
-    .whereRef("review_cases.adjudicated_label", "!=", "review_cases.model_label")
+    .where("review_cases.compared_label", "is not", null)
+    .whereRef("review_cases.adjudicated_label", "!=", "review_cases.compared_label")
     .executeTakeFirstOrThrow();
   const { missShare } = deflatedError(0.5, { wrong: row.wrong, missed: row.missed }, goldLevel);
   return Math.min(missShareMax, missShare);

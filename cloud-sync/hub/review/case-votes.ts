@@ -87,7 +87,7 @@ export async function stepCase(
 async function tellGate(
   { gate }: ReviewParts,
   trx: HubTransaction,
-  { case_id: caseId, model_label: modelLabel }: CaseRow,
+  { case_id: caseId, compared_label: modelLabel }: CaseRow,
   state: ConsensusState,
 ): Promise<void> {
   if (isOpen(state)) {
@@ -106,7 +106,7 @@ function inputsOf(held: CaseRow, rules: CaseRules): ConsensusInputs {
     secondOpinion: rules.isSecondOpinion,
     isUnderContract: rules.isUnderContract ?? false,
     kind: held.kind,
-    modelLabel: held.model_label,
+    modelLabel: held.compared_label,
   };
 }
 

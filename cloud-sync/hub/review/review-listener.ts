@@ -95,6 +95,7 @@ function caseRow(held: OpenedCase, rules: CaseRules, nowMs: number): CaseRow {
     is_open: 1,
     rules: JSON.stringify(rules),
     model_label: held.label,
+    compared_label: held.second?.rung === "fine" ? held.second.predicted : held.label,
     queue_key: queueKey({ ...held, receivedMs: nowMs }),
     held_ms: held.heldMs,
     due_ms: held.dueMs,
@@ -140,7 +141,7 @@ async function settle(
 
 /** One word against the model's under a contract: somebody is still to say who was right. */
 function isDoubted(row: CaseRow, label: string): boolean {
-  if (row.is_open === 0 || row.model_label === null || row.model_label === label) return false;
+  if (row.is_open === 0 || row.compared_label === null || row.compared_label === label) return false;
   return (JSON.parse(row.rules) as CaseRules).isUnderContract ?? false;
 }
 

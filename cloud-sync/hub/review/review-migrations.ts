@@ -13,6 +13,7 @@ export const reviewMigrations: Readonly<Record<string, Migration>> = {
   "11-review-slots": { up: createReviewSlots },
   "12-reviews": { up: createReviews },
   "13-review-people": { up: createReviewPeople },
+  "86-review-compared": { up: addComparedLabel },
 };
 
 async function createReviewCases(db: Kysely<unknown>): Promise<void> {
@@ -173,4 +174,9 @@ async function createReviewPeople(db: Kysely<unknown>): Promise<void> {
     .addColumn("changed_ms", "bigint", (column) => column.notNull())
     .addColumn("changed_by", "text", (column) => column.notNull())
     .execute();
+}
+
+async function addComparedLabel(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("review_cases").addColumn("compared_label", "text").execute();
+  await sql`update review_cases set compared_label = model_label`.execute(db);
 }

@@ -12,6 +12,8 @@ export interface ReviewTables {
     /** `ReviewRules` under which it was opened (JSON): a change of the policy changes no case that is under way. */
     readonly rules: string;
     readonly model_label: string | null;
+    /** What people's answers are held against: the model's answer, and of a coarse one the label that it saw in the group. */
+    readonly compared_label: string | null;
     readonly queue_key: number;
     readonly held_ms: number;
     readonly due_ms: number | null;
