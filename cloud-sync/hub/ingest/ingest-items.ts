@@ -37,6 +37,8 @@ type StoredReview = z.output<typeof reviewBody>;
 const outcomeBody = z.object({ id: z.string(), outcome: outcomeSchema });
 const deliveredBody = z.object({ id: z.string(), revision: z.number().int() });
 
+const encoder = new TextEncoder();
+
 /** The rows are numbered without a gap from `from`. HP_SCHEMA otherwise: nothing of the call is taken. */
 export function checkNumbers({ from, items }: IngestRequest): Result<null> {
   for (const [index, { seq }] of items.entries()) {
@@ -46,7 +48,7 @@ export function checkNumbers({ from, items }: IngestRequest): Result<null> {
 }
 
 export function readItem(item: IngestItem, hasher: Hasher): ReadItem {
-  const digest = toHex(hasher.sha256(new TextEncoder().encode(item.body)));
+  const digest = toHex(hasher.sha256(encoder.encode(item.body)));
   const read = contentOf(item);
   return { item, digest, ...read } as ReadItem;
 }

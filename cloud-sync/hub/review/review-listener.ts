@@ -6,7 +6,7 @@ import { markConflict, stepCase, tellAnswerers, withdraw, type CaseRules } from 
 import { firstConsensus } from "./consensus-machine.ts";
 import { queueKey } from "./queue-key.ts";
 import { nowOf, type ReviewParts } from "./review-parts.ts";
-import { rulesOf } from "./review-rules.ts";
+import { rulesOf, type ReviewRules } from "./review-rules.ts";
 import { addSlots, lockCase, tellStory, type CaseRow, type NewSlot } from "./slots.ts";
 
 /** What the review room does when a case comes, and when the store says what became of it. */
@@ -65,12 +65,13 @@ async function open(parts: ReviewParts, trx: HubTransaction, cases: readonly Ope
   const nowMs = nowOf(parts);
   const rules = await rulesOf(trx.db, [...new Set(cases.map(({ task }) => task))]);
   const isUnderContract = await parts.gate.underContract(trx, cases);
+  const beginning = beginnings();
   const rows: CaseRow[] = [];
   const slots: NewSlot[] = [];
   for (const held of cases) {
     const own = rules(held.task);
     const isSecondOpinion = own.secondOpinionShare > 0 && parts.random.uniform() < own.secondOpinionShare;
-    const row = caseRow(held, { ...own, isSecondOpinion, isUnderContract: isUnderContract(held) }, nowMs);
+    const row = caseRow(held, beginning(own, isSecondOpinion, isUnderContract(held)), nowMs);
     rows.push(row);
     for (let index = 0; index < own.reviewersNeeded; index += 1) {
       const role = held.kind === "audit" ? "audit" : index === 0 ? "first" : "second";
@@ -85,15 +86,30 @@ async function open(parts: ReviewParts, trx: HubTransaction, cases: readonly Ope
   await addSlots(parts, trx, slots);
 }
 
-function caseRow(held: OpenedCase, rules: CaseRules, nowMs: number): CaseRow {
+type Beginning = Pick<CaseRow, "consensus" | "rules">;
+
+/** The texts with which a case begins: of hundreds that come at once nearly all begin alike. */
+function beginnings(): (own: ReviewRules, isSecondOpinion: boolean, isUnderContract: boolean) => Beginning {
+  const known = new Map<ReviewRules, Map<string, Beginning>>();
+  return (own, isSecondOpinion, isUnderContract) => {
+    const coins = `${isSecondOpinion} ${isUnderContract}`;
+    const before = known.get(own)?.get(coins);
+    if (before) return before;
+    const rules: CaseRules = { ...own, isSecondOpinion, isUnderContract };
+    const made = { consensus: JSON.stringify(firstConsensus(rules)), rules: JSON.stringify(rules) };
+    known.set(own, new Map([...(known.get(own) ?? []), [coins, made]]));
+    return made;
+  };
+}
+
+function caseRow(held: OpenedCase, beginning: Beginning, nowMs: number): CaseRow {
   return {
     case_id: held.caseId,
     store: held.store,
     task: held.task,
     kind: held.kind,
-    consensus: JSON.stringify(firstConsensus(rules)),
+    ...beginning,
     is_open: 1,
-    rules: JSON.stringify(rules),
     model_label: held.label,
     compared_label: held.second?.rung === "fine" ? held.second.predicted : held.label,
     queue_key: queueKey({ ...held, receivedMs: nowMs }),
