@@ -7,7 +7,8 @@ import { type HubTables } from "./tables.ts";
  * Many rows with few statements. A query builder makes an object for each value of each row; where hundreds of rows of
  * twenty columns come at once, that costs more than the database does with them. PostgreSQL gets all rows as one JSON
  * value, so that its statement is the same for any number of them; SQLite gets them in pieces of a few sizes, whose
- * statements stay prepared.
+ * statements stay prepared. What all rows of a call have alike (their store, their task, what is empty in a new row) is
+ * said once: of the columns of a hundred new cases that is more than half.
  */
 export async function insertRows<T extends keyof HubTables>(
   { db }: Pick<HubTransaction, "db">,
@@ -20,19 +21,25 @@ export async function insertRows<T extends keyof HubTables>(
   if (!first) return [];
   if (rows.length > insertRowsMax)
     throw new Error(`${rows.length} rows in one statement; at most ${insertRowsMax} fit`);
-  const columns = Object.keys(first);
   const isPostgres = db.getExecutor().adapter.supportsTransactionalDdl === true;
   const run = async (text: string, parameters: readonly unknown[]): Promise<readonly Returned[]> => {
     return (await db.executeQuery(CompiledQuery.raw(text, [...parameters]))).rows as readonly Returned[];
   };
-  const json = isPostgres ? jsonOf(rows) : null;
-  if (json !== null) return run(populating(table, columns, tail), [json]);
+  const shape = { table, tail, ...columnsOf(rows) };
+  const alike = pick(first, shape.alike);
+  if (isPostgres) {
+    const json = jsonOf(rows.map((row) => pick(row, shape.own)));
+    const once = shape.alike.length === 0 ? "" : jsonOf([alike]);
+    if (json !== null && once !== null) {
+      return run(populating(shape), once === "" ? [json] : [json, once.slice(1, -1)]);
+    }
+  }
   const inserted: Returned[] = [];
   for (let from = 0; from < rows.length;) {
-    const size = isPostgres ? rows.length : pieceOf(rows.length - from);
+    const size = isPostgres ? rows.length : pieceOf(rows.length - from, shape.own.length);
     const piece = rows.slice(from, (from += size));
-    const text = statement(isPostgres, table, columns, size, tail);
-    inserted.push(...(await run(text, valuesOf(piece, columns))));
+    const text = isPostgres ? numbered(shape, size) : prepared(shape, size);
+    inserted.push(...(await run(text, [...Object.values(alike), ...valuesOf(piece, shape.own)])));
   }
   return inserted;
 }
@@ -42,12 +49,45 @@ type Returned = Readonly<Record<string, unknown>>;
 
 /** Rows of one call: PostgreSQL counts its placeholders with sixteen bits, where it gets any. */
 const insertRowsMax = 1_000;
-/** Rows of one statement of SQLite: its text is short enough to stay prepared, however many columns there are. */
-const pieceRowsMax = 32;
+/** Fewer rows say everything in each: which columns are alike by chance would make a statement of its own each time. */
+const alikeRowsMin = 8;
+/** Rows and values of one statement of SQLite: its text is short enough to stay prepared. */
+const pieceRowsMax = 128;
+const pieceValuesMax = 1_500;
 
-/** The largest power of two that fits: any number of rows is made of the same six statements. */
-function pieceOf(left: number): number {
-  return Math.min(pieceRowsMax, 2 ** Math.floor(Math.log2(left)));
+interface Shape {
+  readonly table: string;
+  readonly tail: string;
+  /** Columns whose value is the same in all rows, and the others. */
+  readonly alike: readonly string[];
+  readonly own: readonly string[];
+}
+
+function columnsOf(rows: readonly object[]): Pick<Shape, "alike" | "own"> {
+  const first = (rows[0] ?? {}) as Returned;
+  const alike: string[] = [];
+  const own: string[] = [];
+  for (const column of Object.keys(first)) {
+    const value = first[column];
+    const isAlike =
+      rows.length >= alikeRowsMin &&
+      !(value instanceof Uint8Array) &&
+      rows.every((row) => (row as Returned)[column] === value);
+    (isAlike ? alike : own).push(column);
+  }
+  return own.length === 0 ? { alike: [], own: alike } : { alike, own };
+}
+
+function pick(row: object, columns: readonly string[]): Returned {
+  const picked: Record<string, unknown> = {};
+  for (const column of columns) picked[column] = (row as Returned)[column] ?? null;
+  return picked;
+}
+
+/** The largest power of two that fits: any number of rows is made of the same few statements. */
+function pieceOf(left: number, columns: number): number {
+  const rows = Math.min(left, pieceRowsMax, Math.max(1, Math.floor(pieceValuesMax / columns)));
+  return 2 ** Math.floor(Math.log2(rows));
 }
 
 function valuesOf(rows: readonly object[], columns: readonly string[]): readonly unknown[] {
@@ -60,11 +100,11 @@ function valuesOf(rows: readonly object[], columns: readonly string[]): readonly
 const halfCharacter = /\\ud[89a-f]/;
 
 /** The rows as PostgreSQL reads them, bytes in hex; null where a text has what only a placeholder can carry. */
-function jsonOf(rows: readonly object[]): string | null {
+function jsonOf(rows: readonly Returned[]): string | null {
   const bytes = Object.entries(rows[0] ?? {}).flatMap(([column, value]) =>
     value instanceof Uint8Array ? [column] : [],
   );
-  const plain = bytes.length === 0 ? rows : rows.map((row) => withHex(row as Returned, bytes));
+  const plain = bytes.length === 0 ? rows : rows.map((row) => withHex(row, bytes));
   const text = JSON.stringify(plain);
   return halfCharacter.test(text) ? null : text;
 }
@@ -74,25 +114,36 @@ function withHex(row: Returned, columns: readonly string[]): Returned {
   return { ...row, ...(Object.fromEntries(hex) as Returned) };
 }
 
-function populating(table: string, columns: readonly string[], tail: string): string {
-  const names = namesOf(columns);
-  return `insert into "${table}" (${names}) select ${names} from json_populate_recordset(null::"${table}", $1) ${tail}`;
+function populating({ table, tail, alike, own }: Shape): string {
+  const columns = [...alike.map((name) => `once."${name}"`), ...own.map((name) => `own."${name}"`)];
+  const once = alike.length === 0 ? "" : ` cross join json_populate_record(null::"${table}", $2) once`;
+  return `insert into "${table}" (${namesOf([...alike, ...own])}) select ${columns.join(",")}
+   from json_populate_recordset(null::"${table}", $1) own${once} ${tail}`;
 }
 
 function namesOf(columns: readonly string[]): string {
   return columns.map((column) => `"${column}"`).join(",");
 }
 
+/** For what JSON cannot carry: a placeholder for each value of each row. */
+function numbered({ table, tail, alike, own }: Shape, rows: number): string {
+  const once = alike.map((_, at) => `$${at + 1}`);
+  let next = alike.length;
+  const values = Array.from({ length: rows }, () => `(${[...once, ...own.map(() => `$${(next += 1)}`)].join(",")})`);
+  return `insert into "${table}" (${namesOf([...alike, ...own])}) values ${values.join(",")} ${tail}`;
+}
+
 const texts = new RecentMap<string, string>(2_000);
 
-function statement(isPostgres: boolean, table: string, columns: readonly string[], rows: number, tail: string): string {
-  const key = `${isPostgres ? "$" : "?"} ${table} ${rows} ${columns.join()} ${tail}`;
+function prepared({ table, tail, alike, own }: Shape, rows: number): string {
+  const key = `${table} ${rows} ${alike.join()} ${own.join()} ${tail}`;
   const known = texts.get(key);
   if (known !== undefined) return known;
-  let next = 0;
-  const place = (): string => (isPostgres ? `$${(next += 1)}` : "?");
-  const values = Array.from({ length: rows }, () => `(${columns.map(place).join(",")})`);
-  const text = `insert into "${table}" (${namesOf(columns)}) values ${values.join(",")} ${tail}`;
+  const values = `values ${Array.from({ length: rows }, () => `(${own.map(() => "?").join(",")})`).join(",")}`;
+  const once = `select ${alike.map((name) => `? as "${name}"`).join(",")}`;
+  // `where true`: else what follows could be read as the join's condition.
+  const from = alike.length === 0 ? values : `select * from (${once}) cross join (${values}) where true`;
+  const text = `insert into "${table}" (${namesOf([...alike, ...own])}) ${from} ${tail}`;
   texts.set(key, text);
   return text;
 }
