@@ -17,6 +17,7 @@ import { auditRoutes } from "./audit/audit-routes.ts";
 import { createAuditTrail } from "./audit/audit-trail.ts";
 import { openFileBlobs } from "./blobs/file-blobs.node.ts";
 import { createPictureVault } from "./blobs/picture-vault.node.ts";
+import { createSealer } from "./blobs/sealing-thread.node.ts";
 import { uploadRoutes } from "./blobs/uploads.ts";
 import { openHubDatabase } from "./database/open-database.node.ts";
 import { dropInRoutes } from "./drop-in/drop-in.ts";
@@ -171,7 +172,9 @@ async function openRooms(
 ): Promise<readonly HubRoom[]> {
   const blobs = await openFileBlobs(join(options.dataDir, "blobs"), parts);
   undo.push(() => blobs.close());
-  const vault = createPictureVault(parts.database, blobs, parts.clock);
+  const sealer = createSealer();
+  undo.push(() => sealer.close());
+  const vault = createPictureVault(parts.database, blobs, parts.clock, sealer);
   const key = await openHubKey(parts.database);
   const { reviewPolicy } = options;
   const gate = createGatePort(parts);

@@ -21,14 +21,12 @@ describe("pictures in segments", () => {
   it("are read back from where they were put, by another life too", async () => {
     const first = await open();
     const places = (
-      await Promise.all(
-        ["a", "bc", "def"].map((text) => first.putAll([[bytesOf(text)], [bytesOf(text), bytesOf("!")]])),
-      )
+      await Promise.all(["a", "bc", "def"].map((text) => first.putAll([bytesOf(text), bytesOf(`${text}!`)])))
     ).flat();
     expect(new Set(places.map(({ segment }) => segment)).size).toBe(1);
     await first.close();
     const second = await open();
-    const [again] = await second.putAll([[bytesOf("new")]]);
+    const [again] = await second.putAll([bytesOf("new")]);
     expect(again?.segment).not.toBe(places[0]?.segment);
     const read = await Promise.all(places.map(async (place) => textOf(await second.get(place))));
     expect(read).toEqual(["a", "a!", "bc", "bc!", "def", "def!"]);
@@ -38,7 +36,7 @@ describe("pictures in segments", () => {
   it("begin another segment when one is full", async () => {
     const blobs = await open(10);
     const places: BlobPlace[] = [];
-    for (let index = 0; index < 6; index += 1) places.push(...(await blobs.putAll([[bytesOf("123456")]])));
+    for (let index = 0; index < 6; index += 1) places.push(...(await blobs.putAll([bytesOf("123456")])));
     expect(new Set(places.map(({ segment }) => segment)).size).toBe(3);
     expect(textOf(await blobs.get(places[5] as BlobPlace))).toBe("123456");
     await blobs.close();
@@ -46,7 +44,7 @@ describe("pictures in segments", () => {
 
   it("that are gone, cut off, or were never there read as nothing", async () => {
     const blobs = await open();
-    const [place] = (await blobs.putAll([[bytesOf("123")]])) as [BlobPlace];
+    const [place] = (await blobs.putAll([bytesOf("123")])) as [BlobPlace];
     expect(await blobs.get({ ...place, bytes: 4 })).toBeNull();
     expect(await blobs.get({ ...place, offset: 99 })).toBeNull();
     rmSync(join(dir, place.segment));
@@ -57,9 +55,9 @@ describe("pictures in segments", () => {
 
   it("free their space when nothing of a segment is used and it is old enough", async () => {
     const blobs = await open(1);
-    const [kept] = (await blobs.putAll([[bytesOf("kept")]])) as [BlobPlace];
-    const [gone] = (await blobs.putAll([[bytesOf("gone")]])) as [BlobPlace];
-    const [open_] = (await blobs.putAll([[bytesOf("open")]])) as [BlobPlace];
+    const [kept] = (await blobs.putAll([bytesOf("kept")])) as [BlobPlace];
+    const [gone] = (await blobs.putAll([bytesOf("gone")])) as [BlobPlace];
+    const [open_] = (await blobs.putAll([bytesOf("open")])) as [BlobPlace];
     writeFileSync(join(dir, "notes.txt"), "not a segment");
     appendFileSync(join(dir, gone.segment), "torn tail");
     const isUsed = (names: readonly string[]) =>

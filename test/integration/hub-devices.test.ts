@@ -134,6 +134,29 @@ function devicesSide(start: StartHub): void {
     expect((await ingest([item], 30, { pictures }, true)).json).toMatchObject({ watermark: 30, wanted: [] });
   });
 
+  test("many pictures of one call are kept as they came, and one whose bytes are not its own is asked for again", async () => {
+    const other = await enrolAgent(hub.url, token, "store_5");
+    const all = Array.from({ length: 40 }, () => crypto.getRandomValues(new Uint8Array(12_288)));
+    const items = all.map((bytes, index) => escalation(index + 1, heldDecision(), bytes));
+    const pictures = items.map((item, index) => {
+      return { id: item.id, sha256: item.brief?.picture?.sha256, data: index === 7 ? all[8] : all[index] };
+    });
+    const body = { v: 1, epoch: "e1", from: 1, items, lastSeq: items.length, pictures };
+    const taken = await other.call("POST", "/v1/ingest", body, { msgpack: true });
+    const wrong = { id: items[7]?.id, sha256: items[7]?.brief?.picture?.sha256, offset: 0 };
+    expect(taken.json).toEqual({ watermark: 40, refused: [], wanted: [wrong] });
+    for (const index of [0, 6, 8, 39]) {
+      const found = await callHub(hub.url, token, "GET", `/v1/cases?search=${items[index]?.id}`);
+      const [{ id }] = found.json["items"] as [{ id: string }];
+      const headers = { authorization: `Bearer ${token}` };
+      const shown = await fetch(`${hub.url}/v1/cases/${id}/picture`, { headers });
+      expect(new Uint8Array(await shown.arrayBuffer())).toEqual(all[index]);
+    }
+    // The same call again: everything is known, and still only one picture is lacking.
+    const again = await other.call("POST", "/v1/ingest", body, { msgpack: true });
+    expect(again.json).toEqual({ watermark: 40, refused: [], wanted: [wrong] });
+  });
+
   test("another store's agent can neither send nor complete a case of this one", async () => {
     const foreign = await enrolAgent(hub.url, token, "store_3");
     const item = escalation(31, heldDecision(), new Uint8Array([1, 2, 3]));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createAuditTrail } from "../../cloud-sync/hub/audit/audit-trail.ts";
 import { openFileBlobs } from "../../cloud-sync/hub/blobs/file-blobs.node.ts";
 import { createPictureVault } from "../../cloud-sync/hub/blobs/picture-vault.node.ts";
+import { createSealer } from "../../cloud-sync/hub/blobs/sealing-thread.node.ts";
 import { type PictureVault } from "../../cloud-sync/hub/blobs/picture-vault.ts";
 import { type CaseListener, type CaseSample, type OpenedCase } from "../../cloud-sync/hub/cases/case-opening.ts";
 import { type HubDatabase } from "../../cloud-sync/hub/database/database.ts";
@@ -45,7 +46,12 @@ export async function openReviewPlace(options: PlaceOptions = {}): Promise<Revie
   const random = options.random ?? noGold;
   const opened = await openHubDatabase({ url: options.url ?? dir, clock, random, logger: silentLogger });
   const database = (options.wrap ?? ((same) => same))(opened.database);
-  const vault = createPictureVault(database, await openFileBlobs(join(dir, "blobs"), { clock, random }), clock);
+  const vault = createPictureVault(
+    database,
+    await openFileBlobs(join(dir, "blobs"), { clock, random }),
+    clock,
+    createSealer(false),
+  );
   const { hubId } = opened;
   const hub: HubParts = {
     ...{ hubId, database, clock, timers, random, hasher: nodeHasher, logger: silentLogger },

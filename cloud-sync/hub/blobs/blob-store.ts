@@ -3,11 +3,8 @@
  * only what was encrypted before (picture-vault.ts); deleting a case's key erases its picture wherever copies may be.
  */
 export interface BlobStore {
-  /**
-   * Durable when the promise resolves. Returns the place of each, in order. A blob is its parts behind each other, so that
-   * nobody copies them into one. Errors: HP_DISK_FULL.
-   */
-  putAll(blobs: readonly BlobParts[]): Promise<readonly BlobPlace[]>;
+  /** Durable when the promise resolves. Returns the place of each, in order. Errors: HP_DISK_FULL. */
+  putAll(blobs: readonly Uint8Array[]): Promise<readonly BlobPlace[]>;
   /** Null where there is nothing at that place any more. */
   get(place: BlobPlace): Promise<Uint8Array | null>;
   /**
@@ -20,8 +17,6 @@ export interface BlobStore {
   ): Promise<number>;
   close(): Promise<void>;
 }
-
-export type BlobParts = readonly Uint8Array[];
 
 export interface BlobPlace {
   /** Letters, digits and dashes. */

@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { HoldpointError, newId, type Clock, type Random } from "../../../protocol/index.ts";
-import { type BlobParts, type BlobPlace, type BlobStore } from "./blob-store.ts";
+import { type BlobPlace, type BlobStore } from "./blob-store.ts";
 
 /**
  * Pictures in files, many to a segment: a file of its own for each would cost an fsync for each, and its name another.
@@ -30,7 +30,7 @@ interface Segment {
 }
 
 interface Waiting {
-  readonly blobs: readonly BlobParts[];
+  readonly blobs: readonly Uint8Array[];
   readonly resolve: (places: readonly BlobPlace[]) => void;
   readonly reject: (cause: unknown) => void;
 }
@@ -52,7 +52,7 @@ class FileBlobs implements BlobStore {
     this.#options = options;
   }
 
-  putAll(blobs: readonly BlobParts[]): Promise<readonly BlobPlace[]> {
+  putAll(blobs: readonly Uint8Array[]): Promise<readonly BlobPlace[]> {
     if (blobs.length === 0) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ blobs, resolve, reject });
@@ -115,16 +115,15 @@ class FileBlobs implements BlobStore {
     this.#writing = null;
   }
 
-  async #write(blobs: readonly BlobParts[]): Promise<readonly BlobPlace[]> {
+  async #write(blobs: readonly Uint8Array[]): Promise<readonly BlobPlace[]> {
     const segment = await this.#current();
     let offset = segment.end;
-    const places = blobs.map((parts): BlobPlace => {
-      const bytes = sizeOf(parts);
+    const places = blobs.map(({ byteLength: bytes }): BlobPlace => {
       const place = { segment: segment.name, offset, bytes };
       offset += bytes;
       return place;
     });
-    await writeWhole(segment.handle, blobs.flat(), segment.end);
+    await writeWhole(segment.handle, blobs, segment.end);
     await segment.handle.datasync();
     segment.end = offset;
     return places;
@@ -161,18 +160,15 @@ class FileBlobs implements BlobStore {
 }
 
 /** `writev` may write less than it was given, for instance where the disk becomes full. */
-async function writeWhole(handle: FileHandle, parts: readonly Uint8Array[], at: number): Promise<void> {
-  const { bytesWritten } = await handle.writev(parts, at);
-  if (bytesWritten === sizeOf(parts)) return;
-  const rest = Buffer.concat(parts).subarray(bytesWritten);
+async function writeWhole(handle: FileHandle, blobs: readonly Uint8Array[], at: number): Promise<void> {
+  const { bytesWritten } = await handle.writev(blobs, at);
+  const size = blobs.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (bytesWritten === size) return;
+  const rest = Buffer.concat(blobs).subarray(bytesWritten);
   let done = 0;
   while (done < rest.byteLength) {
     done += (await handle.write(rest, done, rest.byteLength - done, at + bytesWritten + done)).bytesWritten;
   }
-}
-
-function sizeOf(parts: BlobParts): number {
-  return parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** The first 48 bits of a UUIDv7 are its time (RFC 9562 5.7). */

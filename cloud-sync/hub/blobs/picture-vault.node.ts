@@ -1,13 +1,12 @@
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from "node:crypto";
+import { createDecipheriv } from "node:crypto";
 import { type Clock } from "../../../protocol/index.ts";
 import { type HubDatabase } from "../database/database.ts";
 import { insertRows } from "../database/insert-rows.ts";
-import { type BlobParts, type BlobPlace, type BlobStore } from "./blob-store.ts";
+import { type BlobPlace, type BlobStore } from "./blob-store.ts";
 import { type CaseKey, type PictureVault } from "./picture-vault.ts";
+import { type Sealer } from "./sealing-thread.node.ts";
+import { keyBytes, nonceBytes, sealPictures, tagBytes, type SealedPictures } from "./sealing.node.ts";
 
-const keyBytes = 32;
-const nonceBytes = 12;
-const tagBytes = 16;
 /** A segment that is younger may hold pictures whose keys are being written this moment. */
 const sweepAgeMs = 2 * 3_600_000;
 
@@ -15,24 +14,28 @@ export function createPictureVault(
   database: HubDatabase,
   blobs: BlobStore,
   clock: Pick<Clock, "wallMs">,
+  sealer: Pick<Sealer, "seal">,
 ): PictureVault {
+  /** Writes what was sealed; `pictures` are asked for nothing but their cases. */
+  async function store(
+    pictures: readonly { readonly caseId: string }[],
+    { bytes, keys, sizes }: SealedPictures,
+  ): Promise<readonly CaseKey[]> {
+    let end = 0;
+    const kept = pictures.flatMap(({ caseId }, index) => {
+      const size = sizes[index] ?? 0;
+      return size === 0 ? [] : [{ caseId, sealed: bytes.subarray(end, (end += size)) }];
+    });
+    const places = await blobs.putAll(kept.map(({ sealed }) => sealed));
+    return places.map(({ segment, offset, bytes: sealed_bytes }, index) => {
+      const key = keys.subarray(index * keyBytes, (index + 1) * keyBytes);
+      return { case_id: kept[index]?.caseId ?? "", key, segment, segment_offset: offset, sealed_bytes };
+    });
+  }
+
   return {
-    seal: async (pictures) => {
-      // One call for all the randomness: the call costs more than the bytes.
-      const secrets = randomBytes(pictures.length * (keyBytes + nonceBytes));
-      const secretOf = (index: number): Secret => {
-        const at = index * (keyBytes + nonceBytes);
-        const key = secrets.subarray(at, at + keyBytes);
-        return { key, nonce: secrets.subarray(at + keyBytes, at + keyBytes + nonceBytes) };
-      };
-      const places = await blobs.putAll(
-        pictures.map(({ caseId, bytes }, index) => sealed(bytes, secretOf(index), caseId)),
-      );
-      return places.map(({ segment, offset, bytes }, index) => {
-        const case_id = pictures[index]?.caseId ?? "";
-        return { case_id, key: secretOf(index).key, segment, segment_offset: offset, sealed_bytes: bytes };
-      });
-    },
+    seal: (pictures) => store(pictures, sealPictures(pictures.map((one) => ({ ...one, sha256: null })))),
+    sealTaken: async (pictures) => store(pictures, await sealer.seal(pictures)),
     keep: async (trx, keys) => {
       if (keys.length === 0) return;
       const places = "segment = excluded.segment, segment_offset = excluded.segment_offset";
@@ -67,24 +70,8 @@ export function createPictureVault(
   };
 }
 
-interface Secret {
-  readonly key: Uint8Array;
-  readonly nonce: Uint8Array;
-}
-
 function placeOf({ segment, segment_offset: offset, sealed_bytes: bytes }: CaseKey): BlobPlace {
   return { segment, offset, bytes };
-}
-
-/** Nonce, cipher text, tag. The case's id is bound in, so that no picture can stand in for another's. */
-function sealed(bytes: Uint8Array, { key, nonce }: Secret, caseId: string): BlobParts {
-  // A key object: of plain bytes Node first finds out, by an error that it catches, that they are none.
-  const cipher = createCipheriv("aes-256-gcm", createSecretKey(key), nonce);
-  cipher.setAAD(Buffer.from(caseId));
-  const text = cipher.update(bytes);
-  // In this mode nothing is left for the end (NIST SP 800-38D 7.1).
-  cipher.final();
-  return [nonce, text, cipher.getAuthTag()];
 }
 
 function opened(bytes: Uint8Array, key: Uint8Array, caseId: string): Uint8Array | null {

@@ -7,6 +7,11 @@ import { type HubTransaction } from "../database/database.ts";
 export interface PictureVault {
   /** Seals and stores the pictures, durably. Returns the keys, which the caller writes in the transaction of the cases. */
   seal(pictures: readonly OpenPicture[]): Promise<readonly CaseKey[]>;
+  /**
+   * The same for pictures that came in one message. One whose bytes do not have their digest is left out. The message is
+   * given away with them: its memory may be gone afterwards. Errors: HP_BUSY.
+   */
+  sealTaken(pictures: readonly TakenPicture[]): Promise<readonly CaseKey[]>;
   /** Writes the keys: from the commit on the pictures can be read. */
   keep(trx: HubTransaction, keys: readonly CaseKey[]): Promise<void>;
   /** The picture, or null: never came, erased, or changed at rest. */
@@ -23,6 +28,11 @@ export interface PictureVault {
 interface OpenPicture {
   readonly caseId: string;
   readonly bytes: Uint8Array;
+}
+
+export interface TakenPicture extends OpenPicture {
+  /** SHA-256 that its bytes must have, hexadecimal; null where the caller has looked. */
+  readonly sha256: string | null;
 }
 
 export interface CaseKey {

@@ -1,6 +1,6 @@
 import { newId, type Decision } from "../../../protocol/index.ts";
 import { type AgentCaller } from "../api/caller.ts";
-import { type CaseKey, type PictureVault } from "../blobs/picture-vault.ts";
+import { type CaseKey, type PictureVault, type TakenPicture } from "../blobs/picture-vault.ts";
 import { type CaseListener, type OpenedCase } from "../cases/case-opening.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { insertRows, type InsertRow } from "../database/insert-rows.ts";
@@ -36,31 +36,35 @@ export async function sealCases(
   pictures: ReadonlyMap<string, InlinePicture>,
 ): Promise<SealedCases> {
   const caseIds = new Map<string, string>();
-  const coming: { caseId: string; bytes: Uint8Array }[] = [];
+  const coming: TakenPicture[] = [];
   for (const { item } of items) {
     // Two rows with one id in one call: the first one counts.
     if (caseIds.has(item.id)) continue;
     const caseId = newId(clock, random);
     caseIds.set(item.id, caseId);
     const picture = pictures.get(item.id);
-    if (picture && picture.sha256 === item.brief?.picture?.sha256) coming.push({ caseId, bytes: picture.bytes });
+    if (picture && picture.sha256 === item.brief?.picture?.sha256) coming.push({ caseId, ...picture });
   }
-  const keys = await vault.seal(coming);
+  const keys = await vault.sealTaken(coming);
   return { caseIds, keys: new Map(keys.map((key) => [key.case_id, key])) };
 }
 
-/**
- * Inserts new cases with one statement. Returns those that are known with another body; the same id with the same body
- * is nothing new.
- */
+interface Opening {
+  /** Cases that are known with another body; the same id with the same body is nothing new. */
+  readonly conflicts: readonly CaseItem[];
+  /** Ids of the new ones whose picture came along. */
+  readonly pictured: readonly string[];
+}
+
+/** Inserts new cases with one statement. */
 export async function openCases(
   options: Options,
   trx: HubTransaction,
   agent: AgentCaller,
   items: readonly CaseItem[],
   sealed: SealedCases,
-): Promise<readonly CaseItem[]> {
-  if (items.length === 0) return [];
+): Promise<Opening> {
+  if (items.length === 0) return { conflicts: [], pictured: [] };
   const nowMs = Math.round(options.clock.wallMs());
   // The second row of an id is held against the first like any later one.
   const first = new Map<string, CaseItem>();
@@ -86,7 +90,9 @@ export async function openCases(
     const cases = opened.map(({ item, caseId }) => openedCase(agent, item, caseId, nowMs));
     await options.listener.opened(trx, cases);
   }
-  return opened.length === items.length ? [] : conflictsOf(trx, agent, items, isNew);
+  const pictured = opened.flatMap(({ item, key }) => (key ? [item.item.id] : []));
+  const conflicts = opened.length === items.length ? [] : await conflictsOf(trx, agent, items, isNew);
+  return { conflicts, pictured };
 }
 
 function rowOf(

@@ -5,7 +5,6 @@ import {
   ingestRequestSchema,
   isPlainIngest,
   newId,
-  toHex,
   type IngestReply,
   type IngestRequest,
 } from "../../../protocol/index.ts";
@@ -71,7 +70,7 @@ async function ingest(options: IngestOptions, agent: AgentCaller, request: Inges
     if (missing > 0) options.logger.warn("rows_gone", { agent: agent.agentId, from: had + 1, rows: missing });
     const watermark = Math.max(had, request.from - 1);
     const fresh = rows.filter(({ item }) => item.seq > watermark);
-    const refused = await applyRows(options, trx, agent, request.epoch, fresh, sealed);
+    const { refused, pictured } = await applyRows(options, trx, agent, request.epoch, fresh, sealed);
     const last = fresh.at(-1)?.item.seq ?? watermark;
     await trx.db
       .updateTable("ingest_streams")
@@ -80,7 +79,7 @@ async function ingest(options: IngestOptions, agent: AgentCaller, request: Inges
       .where("epoch", "=", request.epoch)
       .execute();
     trx.tell({ kind: "agent", agentId: agent.agentId, isReport: true });
-    return { watermark: last, refused, wanted: await wantedPictures(trx, agent, rows) };
+    return { watermark: last, refused, wanted: await wantedPictures(trx, agent, rows, pictured) };
   });
 }
 
@@ -103,7 +102,7 @@ async function sealFresh(
   // A gap: nothing of the call will be taken.
   if (request.from - had - 1 > (request.skipped ?? 0)) return { caseIds: new Map(), keys: new Map() };
   const fresh = rows.flatMap((row) => (row.kind === "case" && row.item.seq > had ? [row] : []));
-  return sealCases(options, fresh, checkPictures(options, request));
+  return sealCases(options, fresh, inlinePictures(request));
 }
 
 /** The stream's watermark, its row locked until the commit: calls of one agent take turns. */
@@ -123,6 +122,12 @@ async function lockStream({ db }: HubTransaction, agent: AgentCaller, { epoch }:
   return row.watermark;
 }
 
+interface Applied {
+  readonly refused: IngestReply["refused"];
+  /** Cases that are new and have their picture: nobody need ask the database what they lack. */
+  readonly pictured: ReadonlySet<string>;
+}
+
 /** Rows in order: runs of new cases go together, because one statement for many is what makes ingest fast. */
 async function applyRows(
   options: IngestOptions,
@@ -131,7 +136,8 @@ async function applyRows(
   epoch: string,
   rows: readonly ReadItem[],
   sealed: SealedCases,
-): Promise<IngestReply["refused"]> {
+): Promise<Applied> {
+  const pictured = new Set<string>();
   const refused: { seq: number; code: string; message: string }[] = [];
   const refuse = async (row: ReadItem, error: HoldpointError): Promise<void> => {
     refused.push({ seq: row.item.seq, code: error.code, message: error.message });
@@ -139,8 +145,9 @@ async function applyRows(
   };
   let run: Extract<ReadItem, { kind: "case" }>[] = [];
   const flush = async (): Promise<void> => {
-    const conflicts = await openCases(options, trx, agent, run, sealed);
-    for (const row of conflicts) {
+    const opening = await openCases(options, trx, agent, run, sealed);
+    for (const id of opening.pictured) pictured.add(id);
+    for (const row of opening.conflicts) {
       await refuse(row, new HoldpointError("HP_CONFLICT", `the id ${row.item.id} has come with another body before`));
     }
     run = [];
@@ -155,7 +162,7 @@ async function applyRows(
     else await applyChange(options, trx, agent, row);
   }
   await flush();
-  return refused;
+  return { refused, pictured };
 }
 
 async function quarantine(
@@ -183,13 +190,9 @@ async function quarantine(
     .execute();
 }
 
-/** Pictures that came along, by decision id; one whose bytes do not have their digest is asked for again by itself. */
-function checkPictures({ hasher }: IngestOptions, request: IngestRequest): ReadonlyMap<string, InlinePicture> {
-  const kept = new Map<string, InlinePicture>();
-  for (const { id, sha256, data } of request.pictures ?? []) {
-    if (toHex(hasher.sha256(data)) === sha256) kept.set(id, { sha256, bytes: data });
-  }
-  return kept;
+/** Pictures that came along, by decision id. One whose bytes do not have its digest is not kept, and asked for again. */
+function inlinePictures({ pictures = [] }: IngestRequest): ReadonlyMap<string, InlinePicture> {
+  return new Map(pictures.map(({ id, sha256, data }) => [id, { sha256, bytes: data }]));
 }
 
 /** Cases of this call whose pictures the hub still lacks, and how much of each upload it has. */
@@ -197,8 +200,11 @@ async function wantedPictures(
   { db }: HubTransaction,
   agent: AgentCaller,
   rows: readonly ReadItem[],
+  pictured: ReadonlySet<string>,
 ): Promise<IngestReply["wanted"]> {
-  const ids = rows.filter(({ kind, item }) => kind === "case" && item.brief?.picture).map(({ item }) => item.id);
+  const ids = rows.flatMap(({ kind, item }) => {
+    return kind === "case" && item.brief?.picture && !pictured.has(item.id) ? [item.id] : [];
+  });
   if (ids.length === 0) return [];
   const wanted = await db
     .selectFrom("cases")
