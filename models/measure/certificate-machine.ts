@@ -9,7 +9,15 @@ import {
 } from "./certificate-state.ts";
 import { certify } from "./certify.ts";
 import { driftAlarm, drifted, driftLevel, noDrift } from "./drift-detector.ts";
-import { certifiedByEvidence, corrected, type EvidenceLabel, observed, startGrid } from "./evidence-grid.ts";
+import { errorBound } from "./e-process.ts";
+import {
+  certifiedByEvidence,
+  corrected,
+  type EvidenceLabel,
+  type EvidencePoint,
+  observed,
+  startGrid,
+} from "./evidence-grid.ts";
 
 /** A label of one decision, adjudicated, or its outcome. */
 export interface CertificateLabel extends EvidenceLabel, ModelIdentity {
@@ -207,8 +215,16 @@ function evidenceGate({ grid, rules }: CertificateState): ProvedGate | null {
     errors: point.errors + point.sampledErrors,
     coverage: Math.min(1, point.decisions / grid.decisions),
     level,
-    upperBound: rules.maxError,
+    upperBound: upperBoundOf(point, level, rules.maxError),
   });
+}
+
+/**
+ * At the level that this gate threshold was proved at, as the launch's is. The bets on labels drawn by propensity are against
+ * the tolerated error alone, so with some of them it is that error which is proved to be too much, and no less.
+ */
+function upperBoundOf({ errors, labels, sampled }: EvidencePoint, level: number, maxError: number): number {
+  return sampled > 0 ? maxError : errorBound(errors, labels, level, maxError);
 }
 
 function contracted(state: CertificateState, rules: CertificateRules, atMs: number): CertificateStep {

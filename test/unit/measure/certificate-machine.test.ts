@@ -1,3 +1,4 @@
+import { errorBound } from "../../../models/measure/e-process.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -172,6 +173,8 @@ describe("a certificate", () => {
     });
     expect(lower.state.proved?.accepted).toBeGreaterThan(90 + 200);
     expect(lower.state.proved?.coverage).toBeCloseTo(1, 10);
+    // Of labels that were drawn only this much is proved.
+    expect(lower.state.proved?.upperBound).toBe(rules.maxError);
   });
 
   test("is launched once an epoch: labels after a failed launch prove something by evidence only", () => {
@@ -184,7 +187,10 @@ describe("a certificate", () => {
       wrong.state,
       Array.from({ length: 2000 }, (_, i) => label(1000 + i)),
     );
-    expect(later.state.proved?.method).toBe("e_process");
+    const { method, errors = 0, accepted = 0, level = 1, upperBound } = later.state.proved ?? {};
+    expect(method).toBe("e_process");
+    expect(upperBound).toBe(errorBound(errors, accepted, level, rules.maxError));
+    expect(upperBound).toBeLessThanOrEqual(rules.maxError);
   });
 
   test("alarms when what it accepted turns out wrong, and counts nothing from before", () => {

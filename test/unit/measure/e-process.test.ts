@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { lnErrorEvidence } from "../../../models/measure/e-process.ts";
+import { clopperPearsonUpper } from "../../../models/measure/binomial.ts";
+import { errorBound, lnErrorEvidence } from "../../../models/measure/e-process.ts";
 import { lnWeightedEvidence, noWeightedEvidence, weighted } from "../../../models/measure/weighted-evidence.ts";
 import { seededDraw } from "../../../models/measure/seeded-draw.ts";
 import { integral } from "./by-hand.ts";
@@ -149,5 +150,45 @@ describe("the weighted e-process", () => {
     expect(() => weighted(noWeightedEvidence, { ...label, propensityMin: 0 }, 0.01)).toThrow(RangeError);
     expect(() => weighted(noWeightedEvidence, { ...label, propensity: 1.1 }, 0.01)).toThrow(RangeError);
     expect(() => weighted(noWeightedEvidence, { ...label, propensity: 1 }, 1)).toThrow(RangeError);
+  });
+});
+
+describe("the bound of the risk that may be read after every label", () => {
+  test("is the least risk that is rejected, as a search over a thousand finds it", () => {
+    const level = 0.0375;
+    for (const [errors, labels] of [
+      [0, 600],
+      [1, 900],
+      [5, 3000],
+      [40, 9000],
+    ] as const) {
+      const bound = errorBound(errors, labels, level, 0.01);
+      const rejected = Array.from({ length: 1000 }, (_, n) => (0.01 * (n + 1)) / 1000).filter(
+        (risk) => lnErrorEvidence(errors, labels, risk) >= -Math.log(level),
+      );
+      expect(bound).toBeLessThanOrEqual(rejected[0] ?? 0);
+      expect(bound).toBeGreaterThan((rejected[0] ?? 1) - 0.01 / 1000);
+      // Everything above it is rejected as well.
+      expect(rejected.at(-1)).toBe(0.01);
+      expect(rejected.length).toBe(Math.round(((0.01 - (rejected[0] ?? 0)) * 1000) / 0.01) + 1);
+    }
+  });
+
+  test("is above the Clopper–Pearson bound of the same labels, which may be read once", () => {
+    for (const [errors, labels] of [
+      [0, 1000],
+      [3, 2000],
+      [20, 8000],
+    ] as const) {
+      const [often, once] = [errorBound(errors, labels, 0.05, 0.5), clopperPearsonUpper(errors, labels, 0.05)];
+      expect(often).toBeGreaterThan(once);
+      expect(often).toBeLessThan(2.5 * once);
+    }
+  });
+
+  test("is the tolerated error where not even that is rejected", () => {
+    expect(errorBound(0, 10, 0.05, 0.01)).toBe(0.01);
+    expect(errorBound(30, 100, 0.05, 0.01)).toBe(0.01);
+    expect(errorBound(0, 0, 0.05, 0.01)).toBe(0.01);
   });
 });
