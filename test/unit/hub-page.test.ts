@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import fc from "fast-check";
+import { inStoryOrder } from "../../cloud-sync/hub/cases/case-story.ts";
 import { boardOf } from "../../cloud-sync/hub/page/board.ts";
-import { answerShown, eventText } from "../../cloud-sync/hub/page/case-words.ts";
+import { answerShown, eventText, sourceText } from "../../cloud-sync/hub/page/case-words.ts";
 import { hubKey, type HubKey } from "../../cloud-sync/hub/page/frame/keys.ts";
 import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
 import { addressOf, pageNames, placeOf } from "../../cloud-sync/hub/page/router.ts";
@@ -115,6 +116,22 @@ describe("the difference of two texts", () => {
     const lines = diffLines([...same, "x"].join("\n"), [...same, "y"].join("\n"));
     expect(lines.map(({ kind }) => kind)).toEqual(["skipped", "same", "same", "same", "removed", "added"]);
     expect(lines[0]?.text).toBe("17");
+  });
+});
+
+describe("a case's story", () => {
+  it("tells what a person did before what followed of it, where both have the same millisecond", () => {
+    const line = (at_ms: number, kind: string) => ({ at_ms, kind });
+    const told = [line(9, "asked"), line(1, "opened"), line(9, "sent"), line(9, "answered"), line(5, "leased")];
+    expect(inStoryOrder(told).map(({ kind }) => kind)).toEqual(["opened", "leased", "answered", "sent", "asked"]);
+  });
+
+  it("names who says what the truth is", () => {
+    expect([sourceText("adjudication"), sourceText("review"), sourceText(null)]).toEqual([
+      "a lead",
+      "one reviewer",
+      "",
+    ]);
   });
 });
 

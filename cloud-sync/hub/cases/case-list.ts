@@ -4,6 +4,7 @@ import { HoldpointError, type ReviewCase } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { pageQuery } from "../api/pages.ts";
 import { type HubDatabase } from "../database/database.ts";
+import { type CaseTables } from "./case-tables.ts";
 
 /**
  * The list of cases, newest first. A look passes by at most `scannedMax` cases: where few of them fit, a page has few
@@ -35,6 +36,7 @@ export const caseItemSchema = z.strictObject({
   decisionId: z.string(),
   kind: z.enum(["escalation", "audit", "import"]),
   verdict: z.enum(["accept", "escalate"]).nullable(),
+  /** Of an audit sample, which no journal decides anew: `final` as soon as nobody is asked any more. */
   state: z.enum(["open", "final", "erased"]),
   modelLabel: z.string().nullable(),
   confidence: z.number().nullable(),
@@ -84,7 +86,7 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
     .select((row) => row.fn.coalesce("c.first_decision", "c.decision").as("first_decision"))
     .select(["c.view", "c.received_ms", "c.due_ms", "c.final_ms", "c.picture_state"])
     .select(["r.model_label", "r.final_label", "r.final_by", "r.adjudicated_label", "r.adjudicated_source"])
-    .select("r.has_conflict")
+    .select(["r.has_conflict", "r.is_open"])
     .where("c.case_id", ">=", last)
     .orderBy("c.case_id", "desc")
     .limit(query.limit + 1);
@@ -93,7 +95,19 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
   if (tasks !== null) rows = rows.where("c.task", "in", [...tasks]);
   if (query.store !== undefined) rows = rows.where("c.store", "=", query.store);
   if (query.task !== undefined) rows = rows.where("c.task", "=", query.task);
-  if (query.state !== undefined) rows = rows.where("c.state", "=", query.state);
+  const { state } = query;
+  if (state !== undefined) {
+    rows = rows.where((where) => {
+      const isSo = where("c.state", "=", state);
+      const isJudged = where.and([
+        where("c.kind", "=", "audit"),
+        where("c.state", "=", "open"),
+        where("r.is_open", "=", 0),
+      ]);
+      if (state === "final") return where.or([isSo, isJudged]);
+      return state === "open" ? where.and([isSo, where.not(isJudged)]) : isSo;
+    });
+  }
   if (query.kind !== undefined) rows = rows.where("c.kind", "=", query.kind);
   if (query.verdict !== undefined)
     rows = rows.where("c.kind", "=", query.verdict === "accept" ? "audit" : "escalation");
@@ -130,11 +144,19 @@ function isFound(row: Row, search: string | undefined): boolean {
   );
 }
 
+/** A case's state as people mean it: the journal says nothing more of an audit sample, so its reviewers have the last word. */
+export function shownState(
+  row: Pick<CaseTables["cases"], "kind" | "state">,
+  isAsked: number | null,
+): CaseItem["state"] {
+  return row.kind === "audit" && row.state === "open" && isAsked === 0 ? "final" : row.state;
+}
+
 function itemOf(row: Row): CaseItem {
   const first = row.first_decision === null ? null : (JSON.parse(row.first_decision) as FirstDecision);
   return {
     ...{ id: row.case_id, store: row.store, task: row.task, device: row.device, decisionId: row.decision_id },
-    ...{ kind: row.kind, state: row.state, picture: row.picture_state },
+    ...{ kind: row.kind, state: shownState(row, row.is_open), picture: row.picture_state },
     verdict: row.kind === "import" ? null : row.kind === "audit" ? "accept" : "escalate",
     modelLabel: row.model_label ?? first?.answer?.label ?? null,
     confidence: first?.confidence ?? null,

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { HoldpointError } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { type HubDatabase } from "../database/database.ts";
+import { shownState } from "./case-list.ts";
 import { type CaseTables } from "./case-tables.ts";
 
 /** One case's whole story: what came in, what the model said, why it was held, who answered, what the device was told. */
@@ -105,10 +106,10 @@ export async function caseStory(database: HubDatabase, caller: PersonCaller, row
       .execute(),
   }));
   const { review } = parts;
-  const events = withOpening(row, parts.events);
+  const events = inStoryOrder(withOpening(row, parts.events));
   return {
     ...{ id, store: row.store, task: row.task, device: row.device, decisionId: row.decision_id },
-    ...{ kind: row.kind, state: row.state },
+    ...{ kind: row.kind, state: shownState(row, review?.is_open ?? null) },
     view: json(row.view) ?? {},
     ...{
       firstDecision: json(row.first_decision ?? row.decision),
@@ -151,6 +152,26 @@ function withOpening(row: CaseRow, events: readonly StoryLine[]): readonly Story
   if (events.some(({ kind }) => kind === "opened")) return events;
   const body = JSON.stringify({ kind: row.kind, dueMs: row.due_ms });
   return [{ kind: "opened", at_ms: row.received_ms, body }, ...events];
+}
+
+const actsOfPeople: ReadonlySet<string> = new Set([
+  "answered",
+  "adjudicated",
+  "late",
+  "undone",
+  "escalated",
+  "released",
+]);
+
+/** Ids of one millisecond are in no order: there, what a person did comes before what followed of it, and its sending
+ * before what was asked next. */
+export function inStoryOrder<Line extends Pick<StoryLine, "kind" | "at_ms">>(lines: readonly Line[]): readonly Line[] {
+  const place = ({ kind }: Line): number => {
+    if (kind === "opened") return 0;
+    if (actsOfPeople.has(kind)) return 1;
+    return kind === "sent" ? 2 : 3;
+  };
+  return [...lines].sort((a, b) => a.at_ms - b.at_ms || place(a) - place(b));
 }
 
 /** Members of a story's lines that name people. */

@@ -1,6 +1,7 @@
 import { answerText, labelText } from "../../review/page/wording.ts";
 import type { ReviewAnswer } from "../../../protocol/index.ts";
 import type { CaseStory } from "../cases/case-story.ts";
+import { sourceTexts } from "./gate-words.ts";
 
 type Story = CaseStory["events"][number];
 
@@ -63,6 +64,12 @@ const stateTexts = { open: "waits for people", final: "final", erased: "erased" 
 
 export function stateText(state: keyof typeof stateTexts): string {
   return stateTexts[state];
+}
+
+/** "adjudication" → "a lead": who says what the truth is, inside of a sentence. */
+export function sourceText(source: string | null): string {
+  const text = sourceTexts[source ?? ""] ?? source ?? "";
+  return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
 }
 
 const kindTexts = { escalation: "held", audit: "spot check", import: "imported" } as const;

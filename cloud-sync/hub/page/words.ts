@@ -25,6 +25,14 @@ const shortDay = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
 });
 
+const shortSecond = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
+
 /** "20 Nov 2026, 13:54:02", in the reader's own time zone. */
 export function timeText(atMs: number): string {
   return absolute.format(atMs);
@@ -32,6 +40,11 @@ export function timeText(atMs: number): string {
 
 export function shortTimeText(atMs: number): string {
   return shortDay.format(atMs);
+}
+
+/** "20 Nov, 13:54:02": of what happens within a minute the second is told. */
+export function shortSecondText(atMs: number): string {
+  return shortSecond.format(atMs);
 }
 
 export function agoText(agoMs: number): string {

@@ -4,12 +4,12 @@ import { labelText, percentText, whyText } from "../../../review/page/wording.ts
 import type { ReviewCase } from "../../../../protocol/index.ts";
 import type { CaseStory } from "../../cases/case-story.ts";
 import { cases } from "../api.web.ts";
-import { answerShown, eventText, kindText, stateText } from "../case-words.ts";
+import { answerShown, eventText, kindText, sourceText, stateText } from "../case-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { useLoaded } from "../parts/loading.ts";
 import { Badge, NotYet, PageHead } from "../parts/parts.tsx";
 import { addressOf } from "../router.ts";
-import { digestShort, durationText, shortTimeText, timeText } from "../words.ts";
+import { digestShort, durationText, shortSecondText, timeText } from "../words.ts";
 
 /** What a case's view has, as the store's agent made it (protocol/hub.ts). */
 type View = Pick<
@@ -146,7 +146,7 @@ function OutcomeCard({ story }: { readonly story: CaseStory }): JSX.Element {
         <Line name="Sent from here" value={answerShown(review?.sentAnswer ?? null)} />
         <Line
           name="Best known truth"
-          value={review?.label ? `${labelText(review.label)} (${review.labelSource ?? ""})` : "not known"}
+          value={review?.label ? `${labelText(review.label)} (${sourceText(review.labelSource)})` : "not known"}
         />
         {outcomes.map(({ source, body, atMs }) => (
           <Line key={atMs} name={`The world, by ${source}`} value={JSON.stringify(body)} />
@@ -212,13 +212,13 @@ function Timeline({ story }: { readonly story: CaseStory }): JSX.Element {
       <h2 id="story-title">What happened</h2>
       <ol class="timeline">
         <li>
-          <time dateTime={new Date(story.heldMs).toISOString()}>{shortTimeText(story.heldMs)}</time>
+          <time dateTime={new Date(story.heldMs).toISOString()}>{shortSecondText(story.heldMs)}</time>
           <span>The store held it</span>
         </li>
         {story.events.map((event, index) => (
           <li key={index}>
             <time dateTime={new Date(event.atMs).toISOString()} title={timeText(event.atMs)}>
-              {shortTimeText(event.atMs)}
+              {shortSecondText(event.atMs)}
             </time>
             <span>{eventText(event)}</span>
           </li>
