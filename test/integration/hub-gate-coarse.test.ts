@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CaseSample } from "../../cloud-sync/hub/cases/case-opening.ts";
 import { bundleCertificates } from "../../cloud-sync/hub/gate/bundle-certificates.ts";
+import { newestState } from "../../cloud-sync/hub/gate/gate-list.ts";
 import { labelsDigest } from "../../models/index.ts";
 import { certificateSchema } from "../../protocol/index.ts";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
@@ -31,7 +32,7 @@ function coarseContracts(open: (clock: FakeClock) => Promise<ReviewPlace>): void
   beforeAll(async () => {
     place = await open(clock);
     await seedStore(place.database, "store_1");
-    const row = { digest, labels: JSON.stringify(products), coarse: JSON.stringify(groups) };
+    const row = { digest, labels: JSON.stringify(products), coarse: JSON.stringify(groups), came_ms: 1 };
     await place.database.write(({ db }) => db.insertInto("gate_groups").values(row).execute());
   });
   afterAll(() => place.close());
@@ -83,9 +84,13 @@ tasks: { ${task}: { fallback: [coarse_answer, human_review, safe_action] } }`;
   });
 
   test("a coarse certificate waits for the launch of the fine one, and without a contract of its own is under the task's", async () => {
-    const { coarse, fine, judged } = await beginCoarse("{ max_error: 0.1, delta: 0.2, launch_labels: 120 }");
+    const { coarse, fine, judged, task } = await beginCoarse("{ max_error: 0.1, delta: 0.2, launch_labels: 120 }");
     await judged(110, coarseOf(0.6, null), "Orange");
     expect(await fine()).toMatchObject({ kind: "collecting", labels: 110 });
+    const line = () =>
+      place.database.read((db) => newestState(db, { level: "fleet", scope: "-", task, label: null, rung: "coarse" }));
+    // Of its own it has enough: it waits for the ten that the fine one lacks.
+    expect(await line()).toMatchObject({ labels: 110, labelsMissing: 10, residual: { below: null } });
     expect(await coarse()).toMatchObject({ kind: "collecting", labels: 110 });
     await judged(12, coarseOf(0.6, null), "Orange");
     // Nothing of the fine answers was right: the launch was tried, and the coarse one after it.

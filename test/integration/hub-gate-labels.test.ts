@@ -157,7 +157,7 @@ function labelFlow(open: (clock: FakeClock) => Promise<ReviewPlace>): void {
   const report = async (labels: readonly string[], of: readonly number[]): Promise<string> => {
     const coarse = { labels: ["Fruit", "Dairy"], of };
     const digest = labelsDigest(labels, coarse, nodeHasher);
-    const row = { digest, labels: JSON.stringify(labels), coarse: JSON.stringify(coarse) };
+    const row = { digest, labels: JSON.stringify(labels), coarse: JSON.stringify(coarse), came_ms: 1 };
     await place.database.write(({ db }) =>
       db
         .insertInto("gate_groups")

@@ -204,5 +204,33 @@ describe("forgetting when the time is over", () => {
       await clearLeftovers({ database, clock: later(25 * 3_600_000) });
       expect(await parts()).toEqual([]);
     });
+
+    test(`groups of models that no store runs any more go with the labels that were held against them, on ${kind}`, async () => {
+      const { database } = await open(kind === "SQLite" ? undefined : await server.createDatabase());
+      const text = { labels: '["Kiwi"]', coarse: '{"labels":["Fruit"],"of":[0]}' };
+      await database.write(async ({ db }) => {
+        const row = { ...text, came_ms: Date.now() };
+        await db
+          .insertInto("gate_groups")
+          .values([
+            { ...row, digest: "gone" },
+            { ...row, digest: "runs" },
+          ])
+          .execute();
+        const task = { store: "store_1", task: "fruit", labels_digest: "runs", question: null };
+        await db
+          .insertInto("store_tasks")
+          .values({ ...task, ...text })
+          .execute();
+      });
+      const left = async () =>
+        (await database.read((db) => db.selectFrom("gate_groups").select("digest").orderBy("digest").execute())).map(
+          ({ digest }) => digest,
+        );
+      await clearLeftovers({ database, clock: later(399 * 86_400_000) });
+      expect(await left()).toEqual(["gone", "runs"]);
+      await clearLeftovers({ database, clock: later(401 * 86_400_000) });
+      expect(await left()).toEqual(["runs"]);
+    });
   }
 });

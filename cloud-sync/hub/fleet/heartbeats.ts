@@ -187,7 +187,7 @@ async function tellOfClone(
 
 /** Labels and questions of the store's tasks, for the review page's search box. Returns the tasks whose labels lack. */
 async function keepLabels(
-  { hasher }: HubParts,
+  { hasher, clock }: HubParts,
   db: Parameters<Parameters<HubParts["database"]["write"]>[0]>[0]["db"],
   store: string,
   tasks: Heartbeat["tasks"],
@@ -199,6 +199,7 @@ async function keepLabels(
     .where("store", "=", store)
     .execute();
   const known = new Map(rows.map((row) => [row.task, row.labels_digest]));
+  const nowMs = Math.round(clock.wallMs());
   const wanted: string[] = [];
   for (const { task, labels, labelsDigest, coarse, question } of tasks) {
     if (known.get(task) === labelsDigest && known.has(task)) continue;
@@ -211,8 +212,8 @@ async function keepLabels(
     if (labels && coarse && groups !== null && labelsDigest === digestOf(labels, coarse, hasher)) {
       await db
         .insertInto("gate_groups")
-        .values({ digest: labelsDigest, labels: JSON.stringify(labels), coarse: groups })
-        .onConflict((conflict) => conflict.doNothing())
+        .values({ digest: labelsDigest, labels: JSON.stringify(labels), coarse: groups, came_ms: nowMs })
+        .onConflict((conflict) => conflict.column("digest").doUpdateSet({ came_ms: nowMs }))
         .execute();
     }
     const values = { labels_digest: labelsDigest, labels: JSON.stringify(labels ?? []), coarse: groups, question };

@@ -7,7 +7,8 @@ import { fleetScope } from "../config/config-tables.ts";
 import { type HubTables } from "../database/tables.ts";
 import { capOf } from "./certificate-issue.ts";
 import { type GateContract } from "./gate-contracts.ts";
-import { type GateLevel, type GateRung } from "./gate-tables.ts";
+import { type GateLevel, type GateRung, type StateKey } from "./gate-tables.ts";
+import { residualIn } from "./state-entry.ts";
 
 type Db = Kysely<HubTables>;
 
@@ -47,8 +48,10 @@ export interface GateStateLine {
   readonly epoch: number;
   /** Labels of this epoch. */
   readonly labels: number;
-  /** Labels until the launch is tried; null where it was. */
+  /** Labels until the launch is tried, of coarse answers after that of the fine ones; null where it was. */
   readonly labelsMissing: number | null;
+  /** Of coarse answers: it speaks of cases whose fine confidence is below that, null of all; null before a label says so. */
+  readonly residual: { readonly below: number | null } | null;
   readonly gateThreshold: number | null;
   /** What a person has raised it to, until that is taken back; `people`: nothing is accepted. */
   readonly raised: number | "people" | null;
@@ -139,13 +142,37 @@ export async function newestState(db: Db, name: GateName): Promise<GateStateLine
     .limit(1)
     .executeTakeFirst();
   if (!row) return null;
-  const { launch, rules, raised } = JSON.parse(row.state) as CertificateState;
+  const { raised, ...life } = JSON.parse(row.state) as CertificateState;
+  const residual = residualIn(row);
+  const own = missingIn(life);
+  // Until the fine certificate beside it was tried it waits.
+  const awaited = own === null || residual === null ? null : await fineBeside(db, row, residual.calibration);
   return {
-    labelsMissing: launch.isDone ? null : Math.max(0, rules.launchLabels - launch.confidence.length),
+    labelsMissing: own === null ? null : Math.max(own, awaited ?? 0),
+    residual: residual && { below: residual.below },
     ...{ kind: row.kind, model: row.model, calibration: row.calibration, epoch: row.epoch, labels: row.labels },
     ...{ gateThreshold: row.gate_threshold, raised, certificate: row.certificate, renewal: row.renewal },
     ...{ issuedMs: row.issued_ms || null, lapseMs: row.lapse_ms, changedMs: row.changed_ms },
   };
+}
+
+function missingIn({ launch, rules }: Pick<CertificateState, "launch" | "rules">): number | null {
+  return launch.isDone ? null : Math.max(0, rules.launchLabels - launch.confidence.length);
+}
+
+/** What the fine certificate of the same stores and the same model still lacks; null where there is none, or it was tried. */
+async function fineBeside(
+  db: Db,
+  { level, scope, task, model }: Pick<StateKey, "level" | "scope" | "task" | "model">,
+  calibration: string,
+): Promise<number | null> {
+  const row = await db
+    .selectFrom("gate_states")
+    .select("state")
+    .where((of) => of.and({ level, scope, task, label: "", rung: "fine" as const, model, calibration }))
+    .where("purpose", "=", "certificate")
+    .executeTakeFirst();
+  return row ? missingIn(JSON.parse(row.state) as CertificateState) : null;
 }
 
 /** A store of a group's gate may be worse than the group: then less is accepted there, or nothing. */

@@ -12,6 +12,19 @@ export const gateMigrations: Readonly<Record<string, Migration>> = {
     },
   },
   "85-gate-rungs": { up: bothRungs },
+  "87-gate-groups": {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .alterTable("gate_groups")
+        .addColumn("came_ms", "bigint", (column) => column.notNull().defaultTo(0))
+        .execute();
+      // Those that no label was held against are kept by the stores that have them now.
+      await sql`update gate_groups set came_ms = coalesce((
+        select max(gate_labels.came_ms) from gate_labels where gate_labels.label_groups = gate_groups.digest), 0)`.execute(
+        db,
+      );
+    },
+  },
 };
 
 /** Columns of a key and their types, in the order of the primary key. */

@@ -34,6 +34,7 @@ const costs = z.strictObject({ review: z.number(), wrongAccept: z.number(), curr
 const stateLine = z.strictObject({
   kind: text,
   ...{ model: text, calibration: text, epoch: count, labels: count, labelsMissing: count.nullable() },
+  residual: z.strictObject({ below: share.nullable() }).nullable(),
   ...{ gateThreshold: share.nullable(), raised: z.union([share, z.literal("people")]).nullable() },
   ...{ certificate: text.nullable(), renewal: count },
   ...{ issuedMs: wallMs.nullable(), lapseMs: wallMs.nullable(), changedMs: wallMs },

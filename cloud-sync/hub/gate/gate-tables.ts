@@ -57,7 +57,13 @@ export interface GateTables {
     readonly counted_n: number | null;
   };
   /** Labels and groups of every model that agents have reported, by `labelsDigest`: they are never others. */
-  readonly gate_groups: { readonly digest: string; readonly labels: string; readonly coarse: string };
+  readonly gate_groups: {
+    readonly digest: string;
+    readonly labels: string;
+    readonly coarse: string;
+    /** When an agent last brought them. */
+    readonly came_ms: number;
+  };
   /**
    * Which contract each store's tasks are under, and whose it is; made of the config's layers by any hub process
    * whenever they change.

@@ -46,6 +46,13 @@ export function gateText(gateThreshold: number | null): string {
   return gateThreshold === null ? "nothing is accepted" : String(Number(gateThreshold.toFixed(4)));
 }
 
+/** What a certificate of coarse answers speaks of. */
+export function restText(below: number | null): string {
+  return below === null
+    ? "It speaks of all cases, because nothing is accepted at the fine gate."
+    : `It speaks of what the fine gate leaves: cases whose fine confidence is below ${gateText(below)}.`;
+}
+
 /** 12.5, "EUR" → "12.50 EUR"; nothing where nobody has said what things cost. */
 export function moneyText(amount: number | null, currency = ""): string {
   return amount === null ? "–" : `${amount.toFixed(2)} ${currency}`.trim();

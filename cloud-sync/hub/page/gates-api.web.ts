@@ -22,6 +22,8 @@ export interface GateStateLine {
   readonly epoch: number;
   readonly labels: number;
   readonly labelsMissing: number | null;
+  /** Of coarse answers: it speaks of cases whose fine confidence is below that, null of all. */
+  readonly residual: { readonly below: number | null } | null;
   readonly gateThreshold: number | null;
   /** What a person has raised it to; `people`: nothing is accepted. */
   readonly raised: number | "people" | null;
@@ -156,5 +158,6 @@ export const gates = {
     ask("GET", `/v1/gate-proposals${search({ task, state: "open", cursor })}`),
   endProposal: (id: string, to: "apply" | "dismiss", why: string): Promise<Answered<unknown>> =>
     ask("POST", `/v1/gate-proposals/${level(id)}/${to}`, { why }),
-  csvAddress: (task: string, store: string | null): string => `/v1/gate-labels${search({ task, store })}`,
+  csvAddress: (task: string, of: { readonly store: string | null; readonly rung: string | null }): string =>
+    `/v1/gate-labels${search({ task, ...of })}`,
 };

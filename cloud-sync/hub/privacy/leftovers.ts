@@ -1,3 +1,5 @@
+import { type DeleteResult } from "kysely";
+import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 
 const day = 86_400_000;
@@ -69,10 +71,32 @@ export async function clearLeftovers({ database, clock }: Pick<HubParts, "databa
           .limit(rowsMax),
       )
       .executeTakeFirst(),
+    await forgetGroups(db, nowMs - keptMs.gateLabels),
     await db
       .deleteFrom("decision_hours")
       .where("hour_ms", "<", nowMs - keptMs.decisionHours)
       .executeTakeFirst(),
   ]);
   return deleted.some(({ numDeletedRows }) => numDeletedRows >= BigInt(rowsMax));
+}
+
+/** Groups of models that no store runs any more, with the last labels that were held against them. */
+function forgetGroups(db: HubTransaction["db"], beforeMs: number): Promise<DeleteResult> {
+  return db
+    .deleteFrom("gate_groups")
+    .where("digest", "in", (rows) =>
+      rows
+        .selectFrom("gate_groups")
+        .select("digest")
+        .where("came_ms", "<", beforeMs)
+        .where("digest", "not in", (run) =>
+          run
+            .selectFrom("store_tasks")
+            .select("labels_digest")
+            .where("labels_digest", "is not", null)
+            .$castTo<{ labels_digest: string }>(),
+        )
+        .limit(rowsMax),
+    )
+    .executeTakeFirst();
 }

@@ -1,7 +1,7 @@
 import { type JSX } from "preact";
 import { labelText } from "../../../review/page/wording.ts";
 import { gates, type GateCertificate, type GateDetail } from "../gates-api.web.ts";
-import { basisTexts, gateText, methodTexts, shareText, sourceTexts, stateWords } from "../gate-words.ts";
+import { basisTexts, gateText, methodTexts, restText, shareText, sourceTexts, stateWords } from "../gate-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { useLive } from "../parts/live.web.ts";
@@ -30,10 +30,15 @@ export function GatePage({ task }: { readonly task: string }): JSX.Element {
   return (
     <main id="main" class="page">
       <PageHead
-        title={`${labelText(task)}${label ? `: ${labelText(label)}` : ""}`}
+        title={`${labelText(task)}${label ? `: ${labelText(label)}` : ""}${rung === "coarse" ? ", coarse answers" : ""}`}
         about={value ? `${where}, ${plural(value.storesTotal, "store")}` : undefined}
       >
-        <a class="plain" href={gates.csvAddress(task, store ?? null)} download data-outside>
+        <a
+          class="plain"
+          href={gates.csvAddress(task, { store: store ?? null, rung: rung ?? null })}
+          download
+          data-outside
+        >
           Labels as CSV
         </a>
         {value?.contract && may(me, "config.write") ? (
@@ -75,6 +80,7 @@ function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
       <p>
         <Badge tone={words.tone}>{words.text}</Badge> {words.about}
         {state?.labelsMissing ? ` ${plural(state.labelsMissing, "label")} more until the launch is tried.` : ""}
+        {state?.residual ? ` ${restText(state.residual.below)}` : ""}
       </p>
       <dl class="stats">
         <Stat
