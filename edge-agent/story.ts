@@ -1,11 +1,12 @@
 import { type Decision } from "../protocol/index.ts";
 import { type JournalCase } from "./journal/journal.ts";
+import { plainText } from "./plain-text.ts";
 
-/** A case as a person would tell it: one line an event, oldest first. */
+/** A case as a person would tell it: one line an event, oldest first. Whatever a device wrote stays within its line. */
 export function storyOf(found: JournalCase): readonly string[] {
   const { request, trace, revisions } = found;
   const [first, ...later] = revisions;
-  return [
+  const lines = [
     `${found.id}  ${found.task}`,
     `${time(found.receivedAtMs)}  ${found.device} asked over ${found.transport} with ${inputOf(found)}${contextOf(found)}`,
     ...(first ? firstLines(found, first) : [`                          not decided yet`]),
@@ -22,6 +23,7 @@ export function storyOf(found: JournalCase): readonly string[] {
     `input ${found.inputState}${request.deadlineMs === undefined ? "" : `; the device's patience was ${request.deadlineMs} ms`}` +
       (trace?.timings.modelMs == null ? "" : `; the model took ${trace.timings.modelMs.toFixed(1)} ms`),
   ];
+  return lines.map(plainText);
 }
 
 function firstLines(found: JournalCase, first: Decision): readonly string[] {

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { errorCatalogue, HoldpointError, type ErrorCode } from "../../protocol/index.ts";
+import { plainText } from "../plain-text.ts";
 
 /** How the command speaks: results on stdout, everything else on stderr; `--json` is one value for machines. */
 
@@ -41,7 +42,8 @@ export function reportFailure(cause: unknown, json: boolean): number {
   const error = HoldpointError.from(cause, "HP_JOURNAL");
   if (json) printJson({ error: error.body(null) });
   else {
-    printNote(`${error.code}: ${error.message}`);
+    // A message may quote what stands in a file.
+    printNote(`${error.code}: ${error.message.split("\n").map(plainText).join("\n")}`);
     printNote(`hint: ${error.hint}`);
   }
   if (!(cause instanceof HoldpointError) && cause instanceof Error) printNote(cause.stack ?? "");

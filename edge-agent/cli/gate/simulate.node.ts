@@ -1,11 +1,12 @@
 import { Command } from "commander";
 import { builtInReviewers } from "../../../models/measure/fleet/fleet-reviewers.ts";
 import { type FleetRow, fleetSimulation } from "../../../models/measure/fleet/fleet-simulation.ts";
-import { printJson, printLine } from "../output.node.ts";
+import { printJson, printLine, printNote } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
 import { contractOf, shareInside, wholeOf } from "./contract-options.ts";
 import { readReviewers } from "./reviewers-file.node.ts";
 import { fleetTable } from "./study-tables.ts";
+import { percent } from "./wording.ts";
 
 interface SimulateFlags {
   readonly stores: string;
@@ -50,7 +51,12 @@ export function gateSimulateCommand(): Command {
       const rows = fleetSimulation({ ...shape, reviewers, onProgress: (share) => progress.show(share, "simulated") });
       progress.clear();
       if (flags.json) printJson({ ...shape, reviewers: reviewers.length, policies: rows.map(withShares) });
-      else for (const line of fleetTable(rows)) printLine(line);
+      else {
+        for (const line of fleetTable(rows)) printLine(line);
+        printNote(
+          `α is ${percent(shape.maxError)}. A week is above it where what was accepted in it was wrong more often.`,
+        );
+      }
     });
 }
 

@@ -8,7 +8,7 @@ import { type Population, populationOf, studyPopulations } from "../../../models
 import { reviewerStudy } from "../../../models/measure/study/reviewer-study.ts";
 import { studyContracts, validityStudy } from "../../../models/measure/study/validity-study.ts";
 import { HoldpointError } from "../../../protocol/index.ts";
-import { printJson, printLine } from "../output.node.ts";
+import { printJson, printLine, printNote } from "../output.node.ts";
 import { progressLine } from "../progress.node.ts";
 import { shareInside, wholeOf } from "./contract-options.ts";
 import { readScores } from "./scores-file.node.ts";
@@ -62,6 +62,10 @@ const parts = {
 const drawsMax = 100_000;
 const labelsMax = 1_000_000;
 
+/** How to read a cell, for whoever has not read docs/gate-study.md. */
+const validityNote =
+  "validity: in how many of the draws the promise was broken (at most δ is promised), and the mean coverage";
+
 /** `holdpoint gate study`: the tables of docs/gate-study.md. */
 export function gateStudyCommand(): Command {
   return new Command("study")
@@ -91,7 +95,10 @@ export function gateStudyCommand(): Command {
       });
       if (flags.json)
         printJson({ draws, seed, ...Object.fromEntries(studied.map(([name, { rows }]) => [name, rows])) });
-      else for (const [, { lines }] of studied) for (const line of lines) printLine(line);
+      else {
+        for (const [, { lines }] of studied) for (const line of lines) printLine(line);
+        if (only === undefined || only === "validity") printNote(validityNote);
+      }
     });
 }
 

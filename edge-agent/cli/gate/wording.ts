@@ -1,5 +1,6 @@
 import { type ErrorContract } from "../../../models/measure/certify.ts";
 import { contractShares } from "../../../config/index.ts";
+import { plainText } from "../../plain-text.ts";
 import { type GroupCertificate, type GroupCurve } from "./group-report.ts";
 import { type Scores } from "./score-table.ts";
 
@@ -17,7 +18,7 @@ export function whole(count: number): string {
 
 /** `store=12, task=shelf`; the file as a whole has no columns. */
 export function groupName(group: GroupCertificate["group"]): string {
-  const parts = Object.entries(group).map(([column, value]) => `${column}=${value}`);
+  const parts = Object.entries(group).map(([column, value]) => `${plainText(column)}=${plainText(value)}`);
   return parts.length === 0 ? "all rows" : parts.join(", ");
 }
 
@@ -73,10 +74,10 @@ export function curveLines(all: GroupCurve, groups: readonly GroupCurve[]): read
 function curveBlock({ group, n, errors, aurc, eAurc, augrc, ece, points }: GroupCurve): readonly string[] {
   return [
     `${groupName(group)}: ${whole(n)} labels, ${whole(errors)} wrong; AURC ${aurc.toFixed(5)}, E-AURC ${eAurc.toFixed(5)}, AUGRC ${augrc.toFixed(5)}, ECE ${ece.toFixed(4)}`,
-    "  threshold  coverage     n  wrong   risk     95 % interval (Clopper-Pearson)",
+    "  gate threshold  coverage     n  wrong     risk  95 % interval (Clopper-Pearson)",
     ...points.map(
       ({ threshold, coverage, n: accepted, errors: wrong, risk, lower, upper }) =>
-        `  ${threshold.toFixed(6).padStart(9)}  ${percent(coverage).padStart(8)}  ${String(accepted).padStart(4)}  ${String(wrong).padStart(5)}  ${percent(risk, 2).padStart(7)}  ${percent(lower, 2)} to ${percent(upper, 2)}`,
+        `  ${threshold.toFixed(6).padStart(14)}  ${percent(coverage).padStart(8)}  ${String(accepted).padStart(4)}  ${String(wrong).padStart(5)}  ${percent(risk, 2).padStart(7)}  ${percent(lower, 2)} to ${percent(upper, 2)}`,
     ),
   ];
 }
