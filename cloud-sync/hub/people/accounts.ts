@@ -7,7 +7,8 @@ import { type PeopleTables } from "./people-tables.ts";
 
 /** Accounts: who may do what, where. Passwords and sessions have files of their own. */
 
-const controlCharacters = /\p{Cc}/u;
+/** Those that turn the direction of writing as well: with them "nimdA" reads as another person's name. */
+const controlCharacters = /[\p{Cc}\p{Bidi_Control}]/u;
 const listMax = 1_000;
 
 /** A name as people write it. Any character that prints is kept as it came; pages show it as text. */
@@ -24,11 +25,16 @@ export const loginSchema = z
   .toLowerCase()
   .regex(/^[a-z0-9][a-z0-9._@+-]{0,127}$/, { error: "must be letters, digits and . _ @ + -, at most 128" });
 
-const scopeSchema = z.array(z.string().regex(namePattern)).max(listMax).nullable();
+/** No store is not every store: an empty list would read as blank, and blank is every store. */
+const scopeSchema = z.array(z.string().regex(namePattern)).min(1).max(listMax).nullable();
 
 /** What may be given to a person or a token. */
 export const grantSchema = z.strictObject({
-  roles: z.array(z.enum(roles)).min(1).max(roles.length),
+  roles: z
+    .array(z.enum(roles))
+    .min(1)
+    .max(roles.length)
+    .refine((given) => new Set(given).size === given.length, { error: "names a role twice" }),
   /** Null: every store. */
   stores: scopeSchema,
   /** Null: every task. */
