@@ -14,7 +14,11 @@ interface CatalogueEntry {
 export const errorCatalogue = {
   // What a device sent.
   HP_ENCODING: { retry: "never", status: 400, hint: "Send a JSON object or a MessagePack map." },
-  HP_SCHEMA: { retry: "never", status: 400, hint: "Compare the message with docs/messages.md." },
+  HP_SCHEMA: {
+    retry: "never",
+    status: 400,
+    hint: "Compare the message with docs/messages.md, a call of the hub with its /openapi.json.",
+  },
   HP_VERSION: { retry: "never", status: 400, hint: 'Send "v": 1, or update the agent.' },
   HP_NOT_FINITE: { retry: "never", status: 400, hint: "Send finite numbers only; no NaN and no infinity." },
   HP_TOO_LARGE: { retry: "never", status: 413, hint: "Send less at once; docs/limits.md lists every limit." },
@@ -23,13 +27,21 @@ export const errorCatalogue = {
   HP_UNKNOWN_TASK: { retry: "after-change", status: 404, hint: "Name the task in the store config." },
   HP_CONFLICT: { retry: "never", status: 409, hint: "Use a new id for a new request." },
   HP_NOT_FOUND: { retry: "never", status: 404, hint: "Check the id or the path." },
-  HP_METHOD: { retry: "never", status: 405, hint: "Use the method that docs/http.md names for this path." },
+  HP_METHOD: {
+    retry: "never",
+    status: 405,
+    hint: "Use the method that docs/http.md, or a hub's /openapi.json, names for this path.",
+  },
   HP_UNAUTHORIZED: {
     retry: "after-change",
     status: 401,
     hint: "Give the device's secret; `holdpoint device add` makes one.",
   },
-  HP_FORBIDDEN: { retry: "never", status: 403, hint: "A device may use only its own topics and its own decisions." },
+  HP_FORBIDDEN: {
+    retry: "never",
+    status: 403,
+    hint: "A device may use only its own topics and decisions; a person or program what its role, stores and tasks allow.",
+  },
   HP_RATE: { retry: "backoff", status: 429, hint: "Wait for retryAfterMs and try again." },
   HP_BUSY: { retry: "backoff", status: 503, hint: "Wait for retryAfterMs and send the same request again." },
   HP_TIMEOUT: { retry: "backoff", status: 504, hint: "Send the same request again; it is not doubled." },
