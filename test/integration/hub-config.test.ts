@@ -116,6 +116,16 @@ function configSuite(start: StartHub): void {
     expect(ofStore("store_late")).toEqual(ofStore("store_s"));
   });
 
+  test("a check of a new task says what was written and not every default", async () => {
+    const text = "thresholds: { shelf: 0.95, fresh: { max_error: 0.02 } }\ntasks: { fresh: { audit_share: 0.3 } }\n";
+    const checked = await call("POST", "/v1/config/check", { layer: "fleet", scope: "-", text });
+    const [change] = checked.json["changes"] as { keys: { key: string; to: unknown }[] }[];
+    expect(change?.keys.filter(({ key }) => key.includes("fresh"))).toEqual([
+      { key: "thresholds.fresh", to: { max_error: 0.02, delta: 0.05 } },
+      { key: "tasks.fresh.audit_share", to: 0.3 },
+    ]);
+  });
+
   test("a store that moves to a region gets that region's layer, and loses it when it leaves", async () => {
     const before = (await bundle(south)).version;
     expect(await call("PUT", "/v1/stores/store_s", { region: "west", why: "opened" })).toMatchObject({

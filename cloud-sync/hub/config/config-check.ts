@@ -99,11 +99,28 @@ export function previewChange(
   }
   return [...groups.values()].flatMap(({ texts, stores: same }) => {
     const [store = ""] = same;
-    const before = configs.resolve(store, texts).config;
-    const after = configs.resolve(store, { ...texts, [change.layer]: change.text }).config;
-    const changes = changesOf(before, after);
+    const before = configs.resolve(store, texts);
+    const after = configs.resolve(store, { ...texts, [change.layer]: change.text });
+    const changes = withoutDefaults(changesOf(before.config, after.config), before, after);
     return changes.length === 0 ? [] : [{ stores: same, changes }];
   });
+}
+
+/**
+ * A task that a text names for the first time, or no longer, comes with a dozen values that nobody wrote: among them one
+ * looks in vain for what was. Only where nothing else changes do they stay.
+ */
+function withoutDefaults(
+  changes: readonly ConfigChange[],
+  before: ResolvedConfig,
+  after: ResolvedConfig,
+): readonly ConfigChange[] {
+  const isDefault = ({ provenance }: ResolvedConfig, key: string) => provenance.get(key)?.layer === "default";
+  const written = changes.filter(
+    ({ key, from, to }) =>
+      !(from === undefined && isDefault(after, key)) && !(to === undefined && isDefault(before, key)),
+  );
+  return written.length === 0 ? changes : written;
 }
 
 /** As `diffConfigs`, and also what is no part of the digest. */

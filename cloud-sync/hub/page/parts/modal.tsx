@@ -13,7 +13,11 @@ export function Modal(props: {
   const titleId = useId();
   useEffect(() => {
     const element = dialog.current;
-    if (element?.open === false) element.showModal();
+    if (element?.open === false) {
+      element.showModal();
+      // A long one is read from its beginning, wherever the field is that has the focus.
+      element.scrollTop = 0;
+    }
     return () => element?.close();
   }, []);
   return (
