@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { inStoryOrder } from "../../cloud-sync/hub/cases/case-story.ts";
 import { boardOf } from "../../cloud-sync/hub/page/board.ts";
 import { answerShown, eventText, sourceText } from "../../cloud-sync/hub/page/case-words.ts";
+import { byEpoch } from "../../cloud-sync/hub/page/gate-words.ts";
 import { hubKey, type HubKey } from "../../cloud-sync/hub/page/frame/keys.ts";
 import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
 import { addressOf, pageNames, placeOf } from "../../cloud-sync/hub/page/router.ts";
@@ -161,6 +162,15 @@ describe("the queue board", () => {
         nextDueMs: 900_000,
       },
     ]);
+  });
+});
+
+describe("evidence over time", () => {
+  it("has a gap before each epoch, between times that rise", () => {
+    const at = (atMs: number, epoch: number) => ({ atMs, epoch });
+    const { atMs, values } = byEpoch([at(10, 1), at(20, 1), at(30, 2), at(40, 2)], (one) => one.atMs);
+    expect(atMs).toEqual([10, 20, 25, 30, 40]);
+    expect(values).toEqual([10, 20, null, 30, 40]);
   });
 });
 

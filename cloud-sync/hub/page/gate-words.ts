@@ -92,6 +92,28 @@ export const methodTexts: Readonly<Record<string, string>> = {
   none: "nothing is proved",
 };
 
+/** What the band of a curve is, inside of a sentence. */
+export const bandTexts: Readonly<Record<string, string>> = {
+  clopper_pearson: "exact interval of 95 % (Clopper and Pearson)",
+  inverse_propensity: "interval of 95 % by inverse propensity",
+};
+
+/** Values of a line over time, with a gap before each epoch: what was proved in one says nothing in the next. */
+export function byEpoch<At extends { readonly atMs: number; readonly epoch: number }>(
+  evidence: readonly At[],
+  valueOf: (at: At) => number,
+): { readonly atMs: readonly number[]; readonly values: readonly (number | null)[] } {
+  const points = evidence.flatMap((at, index) => {
+    const point = { atMs: at.atMs, value: valueOf(at) };
+    const before = evidence[index - 1];
+    // Between the two, so that times still rise.
+    return before === undefined || before.epoch === at.epoch
+      ? [point]
+      : [{ atMs: (before.atMs + at.atMs) / 2, value: null }, point];
+  });
+  return { atMs: points.map(({ atMs }) => atMs), values: points.map(({ value }) => value) };
+}
+
 export const sourceTexts: Readonly<Record<string, string>> = {
   ...{ review: "One reviewer", store: "A person in the store", consensus: "People who agree", adjudication: "A lead" },
   ...{ outcome: "The world (receipts, returns)", unknowable: "Nobody could tell", lost: "Lost before anybody looked" },

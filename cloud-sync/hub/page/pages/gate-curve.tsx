@@ -1,7 +1,7 @@
 import { type JSX } from "preact";
 import { useId, useState } from "preact/hooks";
 import { type GateDetail, type GateFigurePoint } from "../gates-api.web.ts";
-import { gateText, lowestFor, methodTexts, shareText, whatIf } from "../gate-words.ts";
+import { bandTexts, gateText, lowestFor, shareText, whatIf } from "../gate-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { pathOf, SharePlot } from "../parts/share-plot.tsx";
 import { countText } from "../words.ts";
@@ -45,8 +45,8 @@ function Curve({ gate }: { readonly gate: GateDetail }): JSX.Element {
       </SharePlot>
       <WhatIf {...{ curve, at, onAt: setMoved, promise }} />
       <p class="quiet">
-        The band is the {methodTexts[figures.method] ?? figures.method}; the dashed line is the promise. A certificate
-        is made of stricter tests than this picture.
+        The band is the {bandTexts[figures.method] ?? figures.method}; the dashed line is the promise. A certificate is
+        made of stricter tests than this picture.
       </p>
       <details>
         <summary>The same as a table</summary>

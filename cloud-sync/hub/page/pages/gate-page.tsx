@@ -1,7 +1,16 @@
 import { type JSX } from "preact";
 import { labelText } from "../../../review/page/wording.ts";
 import { gates, type GateCertificate, type GateDetail } from "../gates-api.web.ts";
-import { basisTexts, gateText, methodTexts, restText, shareText, sourceTexts, stateWords } from "../gate-words.ts";
+import {
+  basisTexts,
+  byEpoch,
+  gateText,
+  methodTexts,
+  restText,
+  shareText,
+  sourceTexts,
+  stateWords,
+} from "../gate-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { useLive } from "../parts/live.web.ts";
@@ -75,6 +84,8 @@ function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
   const { state, contract, certificates } = gate;
   const words = stateWords(state, contract !== null);
   const [newest] = certificates;
+  // A raise is a number of people's: what labels say is said of the gate threshold that they prove.
+  const since = newest?.basis === "raised" ? ", before the raise" : "";
   return (
     <>
       <p>
@@ -92,14 +103,14 @@ function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
         <Stat
           name="Coverage"
           value={newest && newest.gateThreshold !== null ? shareText(newest.coverage) : "0 %"}
-          about={newest ? `of ${countText(newest.labels)} labels` : undefined}
+          about={newest ? `of ${countText(newest.labels)} labels${since}` : undefined}
         />
         <Stat
           name="Error bound"
           value={newest?.upperBound === null || newest === undefined ? "–" : shareText(newest.upperBound)}
           about={
             newest && newest.upperBound !== null
-              ? `${countText(newest.errors)} of ${countText(newest.accepted)} wrong`
+              ? `${countText(newest.errors)} of ${countText(newest.accepted)} wrong${since}`
               : undefined
           }
         />
@@ -152,17 +163,22 @@ function Capacity({ gate }: { readonly gate: GateDetail }): JSX.Element | null {
 function Evidence({ gate }: { readonly gate: GateDetail }): JSX.Element {
   const { evidence, contract } = gate;
   const needed = contract ? Math.log(8 / contract.delta) : 0;
+  const { atMs, values } = byEpoch(evidence, ({ lnEvidence }) => lnEvidence);
   const lines = [
-    { name: "Evidence (ln E)", colour: "--bar-first", values: evidence.map(({ lnEvidence }) => lnEvidence) },
-    { name: "Needed at the start", colour: "--ink-quiet", values: evidence.map(() => needed), isDashed: true },
+    { name: "Evidence (ln E)", colour: "--bar-first", values },
+    { name: "Needed at the start", colour: "--ink-quiet", values: atMs.map(() => needed), isDashed: true },
   ];
   return (
     <section class="panel-card" aria-labelledby="evidence-title">
       <h2 id="evidence-title">Evidence over time</h2>
       <Chart
         label={`Evidence over time: now ${(evidence.at(-1)?.lnEvidence ?? 0).toFixed(1)}, ${needed.toFixed(1)} is needed at the start`}
-        {...{ atMs: evidence.map(({ atMs }) => atMs), lines }}
+        {...{ atMs, lines }}
       />
+      <p class="quiet">
+        How strongly the labels speak for the gate threshold that they speak for most. The first one is proved at the
+        dashed line; each epoch begins at nothing.
+      </p>
       <details>
         <summary>The same as a table</summary>
         <DataTable
@@ -206,7 +222,8 @@ function Sources({ gate }: { readonly gate: GateDetail }): JSX.Element {
       <p class="quiet">
         {countText(waiting.open)} cases without an answer, {countText(waiting.pending)} where somebody is still to
         speak, {countText(waiting.ready)} not counted yet. Decided by rules, and outside of every certificate:{" "}
-        {countText(byRule.labels)} labels, {countText(byRule.wrong)} wrong.
+        {countText(byRule.labels)} labels, {countText(byRule.wrong)} wrong. A lead is asked where somebody contradicts
+        the model, so most of those labels are wrong.
       </p>
     </section>
   );

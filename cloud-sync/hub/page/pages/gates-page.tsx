@@ -1,5 +1,5 @@
 import { type JSX } from "preact";
-import { labelText, percentText } from "../../../review/page/wording.ts";
+import { labelText } from "../../../review/page/wording.ts";
 import { gates, type GateLine } from "../gates-api.web.ts";
 import { gateText, shareText, stateWords } from "../gate-words.ts";
 import { DataTable, type Column } from "../parts/data-table.tsx";
@@ -83,7 +83,8 @@ function GateList(): JSX.Element {
       <NotYet loaded={loaded} />
       {value?.length === 0 ? (
         <Empty title="No task is under a contract, and no label has come.">
-          Put one under a contract in the config: thresholds, a task, max_error: {percentText(0.01)}.
+          Put one under a contract in the <a href={addressOf("config")}>config</a>, for at most 1 % wrong:{" "}
+          <code>{"thresholds: { <task>: { max_error: 0.01 } }"}</code>.
         </Empty>
       ) : null}
       {value !== null && value.length > 0 ? (
