@@ -1,11 +1,11 @@
-import { mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
+import { mkdir, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LayerFile } from "../../config/layer-files.node.ts";
 import { configBundleSchema, HoldpointError, type ConfigBundle } from "../../protocol/index.ts";
 import { certificatesIn, keepCertificates } from "./certificate-files.node.ts";
 import { syncDirectory, writeDurable } from "./durable-file.node.ts";
-import { type ConfigTarget } from "./config-pull.ts";
+import { type ConfigTarget, type HeldBundle } from "./config-pull.ts";
 
 /**
  * The hub's layers on the box: a folder for each version, and the link `config` at the one in force. The link is
@@ -35,7 +35,7 @@ export function configFiles(options: ConfigFilesOptions): ConfigTarget {
   const target = {
     held: heldIn(dir),
     adopt: async (bundle: ConfigBundle): Promise<void> => {
-      const name = `v${bundle.version}`;
+      const name = await folderFor(dir, bundle.version);
       const folder = join(dir, name);
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -52,10 +52,24 @@ export function configFiles(options: ConfigFilesOptions): ConfigTarget {
       await pointAt(dir, name);
       await removeOthers(dir, name);
       await reload();
-      target.held = { hub: bundle.hub, version: bundle.version };
+      target.held = nameOf(bundle);
     },
   };
   return target;
+}
+
+/**
+ * A folder that is not the one in force: that one may have the same version, of the agent that this box was before it was
+ * enrolled anew, or of a try whose layers could not be read again.
+ */
+async function folderFor(dir: string, version: number): Promise<string> {
+  const inForce = await readlink(join(dir, "config")).catch(() => null);
+  const name = `v${version}`;
+  return inForce === name ? `${name}-again` : name;
+}
+
+function nameOf({ hub, agentId, version }: ConfigBundle): HeldBundle {
+  return { hub, agentId, version };
 }
 
 async function pointAt(dir: string, name: string): Promise<void> {
@@ -68,7 +82,7 @@ async function pointAt(dir: string, name: string): Promise<void> {
 
 async function removeOthers(dir: string, name: string): Promise<void> {
   for (const entry of await readdir(dir)) {
-    if (/^v\d+$/.test(entry) && entry !== name) await rm(join(dir, entry), { recursive: true, force: true });
+    if (/^v\d+(-again)?$/.test(entry) && entry !== name) await rm(join(dir, entry), { recursive: true, force: true });
   }
 }
 
@@ -81,7 +95,7 @@ function heldIn(dir: string): ConfigTarget["held"] {
     throw new HoldpointError("HP_CONFIG", `the hub's config in ${dir} cannot be read`, { cause });
   }
   const parsed = configBundleSchema.safeParse(safeJson(text));
-  return parsed.success ? { hub: parsed.data.hub, version: parsed.data.version } : null;
+  return parsed.success ? nameOf(parsed.data) : null;
 }
 
 function safeJson(text: string): unknown {

@@ -12,10 +12,13 @@ import {
 import { backOffMs, defaultBackOff, type BackOffPace } from "./back-off.ts";
 import { type HubExchange } from "./hub-port.ts";
 
+/** Versions are an agent's own: a box that was enrolled anew begins with a low one. */
+export type HeldBundle = Pick<ConfigBundle, "hub" | "agentId" | "version">;
+
 /** Where the hub's layers live on the box, and how they come into force. */
 export interface ConfigTarget {
   /** The bundle whose layers lie on the disk, or null. */
-  readonly held: Pick<ConfigBundle, "hub" | "version"> | null;
+  readonly held: HeldBundle | null;
   /** Puts the layers in force. Rejects with HP_CONFIG where they are faulty; what was in force stays then. */
   adopt(bundle: ConfigBundle): Promise<void>;
 }
@@ -55,7 +58,12 @@ export function pullConfig(options: ConfigPullOptions): ConfigPull {
   let isPulling = false;
   /** One that was looked at and cannot be put in force: it is not looked at again until there is a newer one. */
   let faulty = 0;
-  const held = (): number | null => (target.held?.hub === options.hubId ? target.held.version : null);
+  const held = (): number | null => {
+    const bundle = target.held;
+    return bundle !== null && bundle.hub === options.hubId && bundle.agentId === options.agentId
+      ? bundle.version
+      : null;
+  };
 
   const pull = async (): Promise<void> => {
     if (isPulling || isClosed() || newest <= Math.max(held() ?? 0, faulty)) return;

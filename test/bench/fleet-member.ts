@@ -1,5 +1,5 @@
 import { createExchange, type RunningExchange } from "../../cloud-sync/edge/exchange.node.ts";
-import { pullConfig, type ConfigPull } from "../../cloud-sync/edge/config-pull.ts";
+import { pullConfig, type HeldBundle, type ConfigPull } from "../../cloud-sync/edge/config-pull.ts";
 import { defaultBackOff } from "../../cloud-sync/edge/back-off.ts";
 import { followFeed, type CursorStore, type RunningFeed } from "../../cloud-sync/edge/feed.ts";
 import { type ForwarderPace } from "../../cloud-sync/edge/forwarder-machine.ts";
@@ -106,9 +106,9 @@ class Member implements RunningMember {
   #openPull(): ConfigPull {
     const { hub, member, onAdopted } = this.#options;
     const target = {
-      held: null as { hub: string; version: number } | null,
-      adopt: ({ hub: hubId, version }: ConfigBundle): Promise<void> => {
-        target.held = { hub: hubId, version };
+      held: null as HeldBundle | null,
+      adopt: ({ hub: hubId, agentId, version }: ConfigBundle): Promise<void> => {
+        target.held = { hub: hubId, agentId, version };
         onAdopted?.(version);
         return Promise.resolve();
       },

@@ -86,6 +86,25 @@ describe("config from the hub", () => {
     expect(await gateOf(again)).toBe(0.8);
   });
 
+  test("a box that was enrolled anew takes its config, whatever number the one before had", async () => {
+    const first = await hubbedAgent({ url: hub.url, token: await hub.enrolToken("store_1", "box-5") });
+    await until(() => first.agent.hub?.().configVersion === 1);
+    for (const number of [0.81, 0.82]) await put(`thresholds:\n  people_only: ${number}\n`);
+    await until(() => first.agent.hub?.().configVersion === 3);
+    await first.close(true);
+    const token = await hub.enrolToken("store_1", "box-6");
+    const again = await hubbedAgent({ url: hub.url, token }, first.dataDir);
+    open.push(again);
+    await until(() => again.agent.hub?.().configVersion === 1);
+    expect(await gateOf(again)).toBe(0.82);
+    // The third is of the number that the box had in force, and its folder is another.
+    for (const number of [0.83, 0.8]) {
+      await put(`thresholds:\n  people_only: ${number}\nlocked: [thresholds.people_only]\n`);
+      await until(async () => (await gateOf(again)) === number);
+    }
+    expect(again.agent.hub?.().configVersion).toBe(3);
+  });
+
   test("a config that this agent cannot run is refused and said, and the last one stays in force", async () => {
     // Good by itself: beside this box's own file, which alone says what store this is, it is not.
     const other = await hubbedAgent({ url: hub.url, token: await hub.enrolToken("store_1", "box-4") });
@@ -114,16 +133,16 @@ describe("a bundle that is not the hub's word", () => {
     return { ...signed, signature: toBase64(by.sign(configBundleBytes(signed))) };
   };
 
-  async function pulled(answer: ConfigBundle, heldVersion: number, adopt?: () => Promise<void>) {
+  async function pulled(answer: ConfigBundle, heldVersion: number, adopt?: () => Promise<void>, heldBy = "a") {
     const problems: (string | null)[] = [];
     const adopted: number[] = [];
     let calls = 0;
     const target = {
-      held: heldVersion === 0 ? null : { hub: "h", version: heldVersion },
+      held: heldVersion === 0 ? null : { hub: "h", agentId: heldBy, version: heldVersion },
       adopt: async (one: ConfigBundle) => {
         await adopt?.();
         adopted.push(one.version);
-        target.held = { hub: one.hub, version: one.version };
+        target.held = { hub: one.hub, agentId: one.agentId, version: one.version };
       },
     };
     const options: ConfigPullOptions = {
@@ -150,6 +169,10 @@ describe("a bundle that is not the hub's word", () => {
 
   test("signed by the hub for this agent and newer, it is adopted once", async () => {
     expect(await pulled(bundle(), 3)).toEqual({ problems: [null], adopted: [4], calls: 1 });
+    // What the box held before it was enrolled anew is another agent's, and says nothing of this one's versions.
+    for (const held of [4, 10]) {
+      expect(await pulled(bundle(), held, undefined, "b")).toEqual({ problems: [null], adopted: [4], calls: 1 });
+    }
   });
 
   test("changed on the way, signed by another, for another agent, or older, it is refused and not asked for again", async () => {
