@@ -1,3 +1,4 @@
+import { clopperPearsonLower, clopperPearsonUpper } from "./binomial.ts";
 import { normalUpper } from "./normal.ts";
 
 /** An estimate of a share with its interval; `labels` is how many labels it rests on. */
@@ -79,7 +80,9 @@ export function inversePropensityEstimate(decisions: AcceptedDecisions, level: n
 
 /**
  * The same share where only the audited decisions are at hand, as in a hub: Σ(e/π) / Σ(1/π) (Hájek 1971), with the
- * linearised standard error. Slightly biased on few labels.
+ * linearised standard error. Slightly biased on few labels. The interval is never narrower than the exact one of as many
+ * certain labels as the weights are worth (Korn & Graubard 1998; (Σ1/π)² / Σ1/π², Kish 1965): without a wrong label the
+ * linearised error is 0, and one right label would prove everything.
  *
  * @param propensity shape [labels], in (0, 1]
  * @param isWrong shape [labels], 1 wrong, 0 right
@@ -101,10 +104,19 @@ export function auditedErrorShare(
   if (weights === 0) return Object.freeze({ share: 0, lower: 0, upper: 1, labels: 0 });
   const share = wrong / weights;
   let squares = 0;
+  let weightSquares = 0;
   for (let row = 0; row < propensity.length; row += 1) {
     squares += (((isWrong[row] ?? 0) - share) / (propensity[row] ?? 1)) ** 2;
+    weightSquares += (propensity[row] ?? 1) ** -2;
   }
-  return estimate(share, Math.sqrt(squares) / weights, propensity.length, level);
+  const linear = estimate(share, Math.sqrt(squares) / weights, propensity.length, level);
+  const worth = Math.max(1, Math.floor(weights ** 2 / weightSquares));
+  const [lower, upper] = [Math.floor(share * worth), Math.min(worth, Math.ceil(share * worth))];
+  return Object.freeze({
+    ...linear,
+    lower: Math.min(linear.lower, clopperPearsonLower(lower, worth, level / 2)),
+    upper: Math.max(linear.upper, clopperPearsonUpper(upper, worth, level / 2)),
+  });
 }
 
 function estimate(share: number, error: number, labels: number, level: number): ShareEstimate {

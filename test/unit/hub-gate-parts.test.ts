@@ -96,6 +96,13 @@ describe("what another promise would mean", () => {
     expect(careful?.wrongPer1000).toBeCloseTo((careful?.errors ?? 0) / 2 / 0.5, 9);
   });
 
+  it("takes a handful of drawn labels without an error for no proof", () => {
+    const drawn = Array.from({ length: 30 }, (_, n) => ({
+      ...{ confidence: 0.99 - n / 100, isWrong: n > 0 && n % 2 === 0, propensity: n === 0 ? 0.2 : 1 },
+    }));
+    for (const offer of gateOffers(drawn, contract, 0)) expect(offer).toMatchObject({ gateThreshold: null });
+  });
+
   it("allows nothing where reviewers overlook all that there is to overlook", () => {
     for (const offer of gateOffers(labels(2_000), contract, 1 - 1e-5)) {
       expect(offer).toMatchObject({ gateThreshold: null, accepted: 0, reviewsPer1000: 1000, wrongPer1000: 0 });

@@ -1,6 +1,7 @@
 import erfcinv from "@stdlib/math-base-special-erfcinv";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { clopperPearson } from "../../../models/measure/binomial.ts";
 import {
   auditedErrorShare,
   auditPropensity,
@@ -94,6 +95,19 @@ describe("an estimate by inverse propensity", () => {
     }
     expect(narrower / draws).toBeGreaterThan(0.9);
     for (const hits of Object.values(covered)) expect(hits / draws).toBeGreaterThan(0.88);
+  });
+
+  test("is never surer of a few labels than certain ones would make it", () => {
+    for (const labels of [1, 20, 86]) {
+      const none = auditedErrorShare(new Array<number>(labels).fill(0.3), new Array<number>(labels).fill(0), 0.05);
+      expect(none).toMatchObject({ share: 0, lower: 0, upper: clopperPearson(0, labels, 0.05).upper });
+    }
+    // One label that stands for a hundred is worth hardly more than one.
+    const uneven = auditedErrorShare([0.01, ...new Array<number>(50).fill(1)], new Array<number>(51).fill(0), 0.05);
+    expect(uneven.upper).toBeGreaterThan(0.8);
+    const some = auditedErrorShare(new Array<number>(200).fill(0.5), [1, 1, ...new Array<number>(198).fill(0)], 0.05);
+    expect(some.upper).toBeGreaterThanOrEqual(clopperPearson(2, 200, 0.05).upper);
+    expect(some.lower).toBeLessThanOrEqual(clopperPearson(2, 200, 0.05).lower);
   });
 
   test("knows nothing without labels, and refuses rows outside their range", () => {
