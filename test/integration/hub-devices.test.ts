@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RunningHub } from "../../cloud-sync/hub/hub.node.ts";
+import { type IngestItem } from "../../protocol/index.ts";
 import { createSigningKey } from "../../protocol/platform/signing.node.ts";
 import { callHub, enrolAgent, signingAgent, type TestAgent } from "../support/hub-agent.ts";
 import { escalation, heldDecision, revisionOf } from "../support/hub-items.ts";
@@ -107,6 +108,47 @@ function devicesSide(start: StartHub): void {
     ]);
     expect(Math.max(...answers.map(({ json }) => Number(json["watermark"])))).toBe(28);
     expect((await ingest(items, 9)).json).toMatchObject({ watermark: 28, refused: [] });
+  });
+
+  test("calls of many agents that wait together are each answered for themselves, whatever one of them sends", async () => {
+    const agents = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => enrolAgent(hub.url, token, "store_8", `crowd-${index}`)),
+    );
+    const shared = heldDecision();
+    const rowsOf = (index: number): readonly IngestItem[] => {
+      const decision = heldDecision();
+      const plain = [escalation(2), escalation(3), escalation(4)];
+      switch (index % 4) {
+        case 0:
+          return [escalation(1), revisionOf(2, decision, "x"), escalation(3), { ...escalation(4), body: "{" }];
+        // One id with three bodies, from three boxes of the store: the first one stands.
+        case 1:
+          return [escalation(1, { ...shared, confidence: index / 100 }), ...plain];
+        case 2:
+          return [escalation(1, decision), revisionOf(2, decision, "Pink-Lady"), ...plain.slice(1)];
+        default:
+          return [escalation(1), ...plain];
+      }
+    };
+    const answers = await Promise.all(
+      agents.map((one, index) => {
+        // Before one call lies a gap.
+        const from = index === 3 ? 7 : 1;
+        const items = rowsOf(index).map((row) => ({ ...row, seq: row.seq + from - 1 }));
+        return one.call("POST", "/v1/ingest", { v: 1, epoch: "e", from, items, lastSeq: from + 3 });
+      }),
+    );
+    expect(answers.map(({ json }) => json["watermark"])).toEqual([4, 4, 4, 0, ...Array<number>(8).fill(4)]);
+    const refused = answers.map(({ json }) => (json["refused"] as { code: string }[]).map(({ code }) => code));
+    const ofKind = (kind: number): readonly string[] => refused.filter((_, index) => index % 4 === kind).flat();
+    expect(ofKind(0)).toEqual(Array(3).fill("HP_ENCODING"));
+    expect(ofKind(1)).toEqual(Array(2).fill("HP_CONFLICT"));
+    expect([...ofKind(2), ...ofKind(3)]).toEqual([]);
+    const found = await callHub(hub.url, token, "GET", "/v1/cases?store=store_8&limit=100");
+    const cases = found.json["items"] as { finalLabel: string | null }[];
+    // Two cases of each of the first kind, three and the shared one, three, and four of those without the gap.
+    expect(cases).toHaveLength(3 * 2 + (3 * 3 + 1) + 3 * 3 + 2 * 4);
+    expect(cases.filter(({ finalLabel }) => finalLabel === "Pink-Lady")).toHaveLength(3);
   });
 
   test("a picture comes in parts, goes on where it broke off, and is refused where its digest does not fit", async () => {

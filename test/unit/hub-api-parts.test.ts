@@ -212,6 +212,34 @@ describe("work that is done in common", () => {
     expect(await run("later")).toBe("LATER");
   });
 
+  test("several batches run at a time, never two of one key, and none is heavier than it may be unless it is one", async () => {
+    const begun: (readonly string[])[] = [];
+    const ends: (() => void)[] = [];
+    const run = together<string, string>({
+      ...{ ...shared, weightOf: (item) => Number(item.slice(1)), batchesMax: 2 },
+      run: async (items) => {
+        begun.push(items);
+        await new Promise<void>((resolve) => void ends.push(resolve));
+        return items;
+      },
+    });
+    const all = ["a1", "b9", "c1", "a2", "d2", "e1", "c2"].map((item) => run(item));
+    expect(begun).toEqual([["a1"], ["b9"]]);
+    const end = async (): Promise<void> => {
+      ends.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await end();
+    expect(begun[2]).toEqual(["c1", "a2"]);
+    await end();
+    // c2 waits for c1, and lets others pass.
+    expect(begun[3]).toEqual(["d2", "e1"]);
+    await end();
+    expect(begun[4]).toEqual(["c2"]);
+    while (ends.length > 0) await end();
+    expect(await Promise.all(all)).toEqual(["a1", "b9", "c1", "a2", "d2", "e1", "c2"]);
+  });
+
   test("one at fault fails alone; what is everybody's fails for all, once", async () => {
     let runs = 0;
     let isGone = false;

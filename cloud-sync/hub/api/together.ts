@@ -5,9 +5,12 @@ import { HoldpointError } from "../../../protocol/index.ts";
  * for company, so one caller alone is as fast as before, and under load a commit is shared by all who wait for it.
  */
 export interface TogetherOptions<T, R> {
-  /** Items of one batch. */
+  /** Items of one batch, or what they weigh together where `weightOf` says; one alone may weigh more. */
   readonly itemsMax: number;
-  /** Two items of one key are never in one batch, and run in the order in which they came. */
+  readonly weightOf?: (item: T) => number;
+  /** Batches that run at a time; 1 unless given. */
+  readonly batchesMax?: number;
+  /** Two items of one key never run at a time, and run in the order in which they came. */
   readonly keyOf: (item: T) => string;
   /** One result for each item, in their order. Where it throws, each item is run again by itself … */
   readonly run: (items: readonly T[]) => Promise<readonly R[]>;
@@ -22,20 +25,29 @@ interface Waiting<T, R> {
 }
 
 export function together<T, R>(options: TogetherOptions<T, R>): (item: T) => Promise<R> {
+  const { itemsMax, keyOf, weightOf = () => 1, batchesMax = 1 } = options;
   let waiting: Waiting<T, R>[] = [];
-  let isRunning = false;
+  const running = new Set<string>();
+  let batches = 0;
 
   /** Takes the next batch out of the line; what has to wait stays in its order. */
   function next(): readonly Waiting<T, R>[] {
-    const keys = new Set<string>();
     const batch: Waiting<T, R>[] = [];
     const later: Waiting<T, R>[] = [];
+    const keys = new Set(running);
+    let weight = 0;
     for (const one of waiting) {
-      const key = options.keyOf(one.item);
-      if (batch.length >= options.itemsMax || keys.has(key)) {
+      const key = keyOf(one.item);
+      const more = weight + weightOf(one.item);
+      // Once it is full nobody overtakes: a small item behind a large one of its key would run first.
+      const isFull = batch.length > 0 && more > itemsMax;
+      if (isFull) weight = itemsMax;
+      if (isFull || keys.has(key)) {
+        keys.add(key);
         later.push(one);
         continue;
       }
+      weight = more;
       keys.add(key);
       batch.push(one);
     }
@@ -57,17 +69,22 @@ export function together<T, R>(options: TogetherOptions<T, R>): (item: T) => Pro
     }
   }
 
-  async function drain(): Promise<void> {
-    while (waiting.length > 0) await runAll(next());
-    isRunning = false;
+  async function lane(): Promise<void> {
+    for (let batch = next(); batch.length > 0; batch = next()) {
+      const keys = batch.map(({ item }) => keyOf(item));
+      for (const key of keys) running.add(key);
+      await runAll(batch);
+      for (const key of keys) running.delete(key);
+    }
+    batches -= 1;
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject });
-      if (isRunning) return;
-      isRunning = true;
-      void drain();
+      if (batches >= batchesMax) return;
+      batches += 1;
+      void lane();
     });
 }
 

@@ -13,7 +13,7 @@ export interface InlinePicture {
   readonly bytes: Uint8Array;
 }
 
-type CaseItem = Extract<ReadItem, { kind: "case" }>;
+export type CaseItem = Extract<ReadItem, { kind: "case" }>;
 
 interface Options extends HubParts {
   readonly vault: PictureVault;
@@ -49,50 +49,61 @@ export async function sealCases(
   return { caseIds, keys: new Map(keys.map((key) => [key.case_id, key])) };
 }
 
-interface Opening {
-  /** Cases that are known with another body; the same id with the same body is nothing new. */
-  readonly conflicts: readonly CaseItem[];
-  /** Ids of the new ones whose picture came along. */
-  readonly pictured: readonly string[];
+/** A new case of some agent's call. */
+export interface HeldCase {
+  readonly agent: AgentCaller;
+  readonly row: CaseItem;
+  readonly sealed: SealedCases;
 }
 
-/** Inserts new cases with one statement. */
-export async function openCases(
-  options: Options,
-  trx: HubTransaction,
-  agent: AgentCaller,
-  items: readonly CaseItem[],
-  sealed: SealedCases,
-): Promise<Opening> {
-  if (items.length === 0) return { conflicts: [], pictured: [] };
+interface Opening {
+  /** Cases that are known with another body; the same id with the same body is nothing new. */
+  readonly conflicts: ReadonlySet<HeldCase>;
+  /** The new ones whose picture came along. */
+  readonly pictured: readonly HeldCase[];
+}
+
+/** Inserts new cases, of several agents' calls, with one statement a table. */
+export async function openCases(options: Options, trx: HubTransaction, held: readonly HeldCase[]): Promise<Opening> {
+  if (held.length === 0) return { conflicts: new Set(), pictured: [] };
   const nowMs = Math.round(options.clock.wallMs());
   // The second row of an id is held against the first like any later one.
-  const first = new Map<string, CaseItem>();
-  for (const item of items) if (!first.has(item.item.id)) first.set(item.item.id, item);
-  const made = [...first.values()].map((item) => {
-    const caseId = sealed.caseIds.get(item.item.id) ?? newId(options.clock, options.random);
-    return { item, caseId, key: sealed.keys.get(caseId) ?? null };
+  const first = new Map<string, HeldCase>();
+  for (const one of held) if (!first.has(nameOf(one))) first.set(nameOf(one), one);
+  const made = [...first.values()].map((one) => {
+    const caseId = one.sealed.caseIds.get(one.row.item.id) ?? newId(options.clock, options.random);
+    return { one, caseId, key: one.sealed.keys.get(caseId) ?? null };
   });
-  const rows = made.map(({ item, caseId, key }) => rowOf(agent, item, caseId, key !== null, nowMs));
+  const rows = made.map(({ one, caseId, key }) => rowOf(one.agent, one.row, caseId, key !== null, nowMs));
   const inserted = await insertRows(
     trx,
     "cases",
     rows,
-    "on conflict (store, decision_id) do nothing returning decision_id",
+    "on conflict (store, decision_id) do nothing returning case_id",
   );
-  const isNew = new Set(inserted.map((row) => row["decision_id"]));
-  const opened = made.filter(({ item }) => isNew.has(item.item.id));
+  const isNew = new Set(inserted.map((row) => row["case_id"]));
+  const opened = made.filter(({ caseId }) => isNew.has(caseId));
   if (opened.length > 0) {
     await options.vault.keep(
       trx,
       opened.flatMap(({ key }) => (key ? [key] : [])),
     );
-    const cases = opened.map(({ item, caseId }) => openedCase(agent, item, caseId, nowMs));
+    const cases = opened.map(({ one, caseId }) => openedCase(one.agent, one.row, caseId, nowMs));
     await options.listener.opened(trx, cases);
   }
-  const pictured = opened.flatMap(({ item, key }) => (key ? [item.item.id] : []));
-  const conflicts = opened.length === items.length ? [] : await conflictsOf(trx, agent, items, isNew);
-  return { conflicts, pictured };
+  const fresh = new Set(opened.map(({ one }) => one));
+  return {
+    conflicts: await conflictsAmong(
+      trx,
+      held.filter((one) => !fresh.has(one)),
+    ),
+    pictured: opened.flatMap(({ one, key }) => (key ? [one] : [])),
+  };
+}
+
+/** The device's id is its own within the store. */
+function nameOf({ agent, row }: HeldCase): string {
+  return `${agent.store} ${row.item.id}`;
 }
 
 function rowOf(
@@ -151,29 +162,18 @@ export function labelOf(decision: Decision): string | null {
   return decision.answer?.label ?? null;
 }
 
-async function conflictsOf(
-  { db }: HubTransaction,
-  agent: AgentCaller,
-  items: readonly CaseItem[],
-  inserted: ReadonlySet<unknown>,
-): Promise<readonly CaseItem[]> {
-  const seen = new Set<string>();
-  const known = items.filter(({ item }) => {
-    const isFirst = !seen.has(item.id);
-    seen.add(item.id);
-    return !isFirst || !inserted.has(item.id);
-  });
-  if (known.length === 0) return [];
+async function conflictsAmong({ db }: HubTransaction, known: readonly HeldCase[]): Promise<ReadonlySet<HeldCase>> {
+  if (known.length === 0) return new Set();
   const rows = await db
     .selectFrom("cases")
-    .select(["decision_id", "body_digest"])
-    .where("store", "=", agent.store)
+    .select(["store", "decision_id", "body_digest"])
     .where(
       "decision_id",
       "in",
-      known.map(({ item }) => item.id),
+      known.map(({ row }) => row.item.id),
     )
+    .where("store", "in", [...new Set(known.map(({ agent }) => agent.store))])
     .execute();
-  const digests = new Map(rows.map((row) => [row.decision_id, row.body_digest]));
-  return known.filter(({ item, digest }) => digests.get(item.id) !== digest);
+  const digests = new Map(rows.map((row) => [`${row.store} ${row.decision_id}`, row.body_digest]));
+  return new Set(known.filter((one) => digests.get(nameOf(one)) !== one.row.digest));
 }
