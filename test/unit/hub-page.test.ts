@@ -9,7 +9,7 @@ import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
 import { addressOf, pageNames, placeOf } from "../../cloud-sync/hub/page/router.ts";
 import { alignedSteps, byGroup, totalOf } from "../../cloud-sync/hub/page/steps.ts";
 import { durationText } from "../../cloud-sync/hub/page/words.ts";
-import { withKey } from "../../cloud-sync/hub/page/yaml-key.ts";
+import { typedKey, withKey } from "../../cloud-sync/hub/page/yaml-key.ts";
 import { pagePaths } from "../../cloud-sync/hub/page-assets.node.ts";
 
 const place = (address: string) => {
@@ -83,6 +83,25 @@ describe("setting a key in a layer's text", () => {
   it("leaves what it cannot read to the text", () => {
     expect(withKey("tasks: { cart: { review_within: 1m } }\n", ["tasks", "cart", "review_within"], "2m")).toBeNull();
     expect(withKey("tasks:\n\tcart: 1\n", ["tasks", "x"], "2")).toBeNull();
+  });
+
+  it("knows a key by what is in the list and by the names that somebody wrote into it", () => {
+    const keys = [
+      "thresholds.<task>",
+      "thresholds.<task>.max_error",
+      "tasks.<task>.labels",
+      "retention.input_keep",
+    ].map((key) => ({ key }));
+    const found = (typed: string) => {
+      const one = typedKey(keys, typed);
+      return one && [one.key.key, one.places];
+    };
+    expect(found("thresholds.<task>")).toEqual(["thresholds.<task>", {}]);
+    expect(found("thresholds.cart.max_error")).toEqual(["thresholds.<task>.max_error", { "<task>": "cart" }]);
+    expect(found("retention.input_keep")).toEqual(["retention.input_keep", {}]);
+    for (const none of ["", "thresholds", "thresholds.", "thresholds.<taks>", "tasks.cart.lables"]) {
+      expect(found(none)).toBeNull();
+    }
   });
 
   it("quotes names that YAML would read otherwise", () => {

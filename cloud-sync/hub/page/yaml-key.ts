@@ -86,3 +86,28 @@ function keyText(name: string): string {
     ? name
     : JSON.stringify(name);
 }
+
+/**
+ * The key of the schema that was typed, as it stands in the list (`thresholds.<task>`) or with names in its places
+ * (`thresholds.cart`), which are given then. Of several that fit it is the one with the fewest places; null: there is none.
+ */
+export function typedKey<Key extends { readonly key: string }>(
+  keys: readonly Key[],
+  typed: string,
+): { readonly key: Key; readonly places: Readonly<Record<string, string>> } | null {
+  const parts = typed.split(".");
+  const fits = keys.flatMap((key) => {
+    const pattern = key.key.split(".");
+    if (pattern.length !== parts.length) return [];
+    const places: Record<string, string> = {};
+    for (const [index, part] of parts.entries()) {
+      const wanted = pattern[index] ?? "";
+      if (wanted === part) continue;
+      if (!wanted.startsWith("<") || part === "" || part.startsWith("<")) return [];
+      places[wanted] = part;
+    }
+    return [{ key, places }];
+  });
+  const count = ({ places }: (typeof fits)[number]): number => Object.keys(places).length;
+  return fits.sort((a, b) => count(a) - count(b))[0] ?? null;
+}

@@ -108,6 +108,7 @@ export function TakeInvitation(props: {
               />
               <TextField
                 {...{ label: "New password", type: "password", autoComplete: "new-password", maxLength: 500 }}
+                about="At least 12 characters; four words that belong to nothing are a good one."
                 value={password}
                 onValue={setPassword}
                 isRequired
@@ -119,7 +120,21 @@ export function TakeInvitation(props: {
             </>
           )}
         </Form>
+        {name === null && problem !== null ? <SignInInstead /> : null}
       </div>
     </main>
+  );
+}
+
+/** Whoever comes a second time with an invitation that they have taken up. */
+function SignInInstead(): JSX.Element {
+  return (
+    <p>
+      Who has a password can{" "}
+      <a href="/" data-outside>
+        sign in
+      </a>
+      .
+    </p>
   );
 }

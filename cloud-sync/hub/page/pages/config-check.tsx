@@ -23,7 +23,7 @@ export function CheckShown({ check, isSame, onLine }: CheckProps): JSX.Element {
                 Line {line}
               </button>
               <p>
-                <strong class="mono">{key}</strong> {message} <span class="quiet">{hint}</span>
+                <strong class="mono">{key}</strong> {message.replace(/\.?$/, ".")} <span class="quiet">{hint}</span>
               </p>
             </li>
           ))}

@@ -3,7 +3,7 @@ import { useId, useState } from "preact/hooks";
 import { config, type ConfigKey } from "../api.web.ts";
 import { Form, TextField } from "../parts/form.tsx";
 import { useLoaded } from "../parts/loading.ts";
-import { withKey } from "../yaml-key.ts";
+import { typedKey, withKey } from "../yaml-key.ts";
 
 export interface KeyFormProps {
   readonly text: string;
@@ -19,9 +19,9 @@ export function KeyForm({ text, onText }: KeyFormProps): JSX.Element {
   const [problem, setProblem] = useState<string | null>(null);
   const listId = useId();
   const keys = (loaded.value?.keys ?? []).filter(({ key }) => !key.includes("[]"));
-  const chosen = keys.find(({ key }) => key === name.trim());
+  const found = typedKey(keys, name.trim());
   const set = (): void => {
-    const filled = chosen ? pathOf(chosen.key, places) : null;
+    const filled = found ? pathOf(found.key.key, { ...places, ...found.places }) : null;
     const changed = filled === null || value.trim() === "" ? null : withKey(text, filled, value.trim());
     if (changed !== null) onText(changed);
     setProblem(
@@ -55,8 +55,12 @@ export function KeyForm({ text, onText }: KeyFormProps): JSX.Element {
             ))}
           </datalist>
         </div>
-        {chosen ? <Chosen {...{ chosen, places, setPlaces, value, setValue }} /> : null}
-        <button type="submit" class="plain" disabled={!chosen}>
+        {found ? (
+          <Chosen {...{ chosen: found.key, typed: found.places, places, setPlaces, value, setValue }} />
+        ) : name.trim() === "" || loaded.value === null ? null : (
+          <p class="quiet">No key is called that; the list has every one.</p>
+        )}
+        <button type="submit" class="plain" disabled={found === null}>
           Set it in the text
         </button>
       </Form>
@@ -66,18 +70,21 @@ export function KeyForm({ text, onText }: KeyFormProps): JSX.Element {
 
 function Chosen(props: {
   readonly chosen: ConfigKey;
+  /** Names that stand in the key as it was typed: nobody is asked for them again. */
+  readonly typed: Readonly<Record<string, string>>;
   readonly places: Readonly<Record<string, string>>;
   readonly setPlaces: (places: Readonly<Record<string, string>>) => void;
   readonly value: string;
   readonly setValue: (value: string) => void;
 }): JSX.Element {
-  const { chosen, places, setPlaces, value, setValue } = props;
+  const { chosen, typed, places, setPlaces, value, setValue } = props;
+  const asked = placesOf(chosen.key).filter((place) => typed[place] === undefined);
   return (
     <>
       <p class="quiet">
         {chosen.description} {chosen.default === "" ? "" : `Without it: ${chosen.default}.`}
       </p>
-      {placesOf(chosen.key).map((place) => (
+      {asked.map((place) => (
         <TextField
           key={place}
           label={place === "<task>" ? "Task" : "Name"}
