@@ -26,13 +26,14 @@ export interface TallyParts {
 /** What the hub is told of each task: how it decided since this start, and which answers people may choose among. */
 export function createTaskTallies({ pipeline, task, hasher }: TallyParts): TaskTallies {
   const counts = new Map<string, Counts>();
-  const digests = new WeakMap<readonly string[], string>();
+  const digests = new WeakMap<object, string>();
   const digestOf = (labels: readonly string[], coarse: ReviewedTask["coarse"]): string => {
-    // A model's labels and their groups are the same two lists for as long as it runs.
-    const known = digests.get(labels);
+    // The same lists for as long as the model runs; the labels may be the config's, and stay when the model goes.
+    const key = coarse ?? labels;
+    const known = digests.get(key);
     if (known !== undefined) return known;
     const digest = labelsDigest(labels, coarse ?? null, hasher);
-    digests.set(labels, digest);
+    digests.set(key, digest);
     return digest;
   };
   return {

@@ -1,5 +1,5 @@
 import { type Cancel, type Decision } from "../protocol/index.ts";
-import { type ModelHost } from "../models/index.ts";
+import { groupedLabels, type ModelHost } from "../models/index.ts";
 import { type Engine, type Pipeline } from "../sdk/index.ts";
 import { type CaseOrigin, type Journal } from "./journal/journal.ts";
 import { type CaseSource, type HeldCase, type ReviewedTask } from "./review/case-source.ts";
@@ -40,10 +40,6 @@ export function createReviewSource(parts: ReviewSourceParts): CaseSource {
 export function reviewedTask(name: string, pipeline: Pipeline, host: ModelHost): ReviewedTask | null {
   const policy = pipeline.policy(name);
   if (!policy) return null;
-  const running = host.states().find((state) => state.task === name)?.running;
-  const { question, labels } = policy;
-  // The model's groups are of the model's labels, not of those that the config names in their place.
-  return labels.length > 0
-    ? { question, labels, coarse: null }
-    : { question, labels: running?.labels ?? [], coarse: running?.coarse ?? null };
+  const running = host.states().find((state) => state.task === name)?.running ?? null;
+  return { question: policy.question, ...groupedLabels(policy.labels, running) };
 }

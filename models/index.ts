@@ -8,7 +8,7 @@ export { PictureWriter, type Picture } from "./features/picture.ts";
 export { createRows, type FeatureResult, type RowBuffer } from "./features/rows.ts";
 export { longestWindowMs, noHistory, type EntityEvent, type EventHistory } from "./features/windows.ts";
 export { goldenRows } from "./golden.ts";
-export { labelsDigest } from "./labels-digest.ts";
+export { groupedLabels, labelsDigest, type GroupedLabels } from "./labels-digest.ts";
 export { manifestSchema, parseManifest, type Manifest, type ModelDtype } from "./manifest.ts";
 export { fitBetaCalibration, type BetaCalibration } from "./measure/calibration-fit.ts";
 export { expectedCalibrationError, reliability, type ReliabilityBin } from "./measure/calibration-error.ts";

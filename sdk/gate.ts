@@ -9,7 +9,7 @@ export interface GateBy {
   /** Digests of its calibrations, `calibrationDigest`; null as above. */
   readonly calibration: string | null;
   readonly coarseCalibration: string | null;
-  /** `labelsDigest` of a model that groups its labels. No gate threshold depends on it. */
+  /** `labelsDigest` of the labels that people choose among, where the model groups them. No gate threshold depends on it. */
   readonly groups?: string | null;
   /** `certificateKey` of those that have lapsed. */
   readonly lapsed: readonly string[];

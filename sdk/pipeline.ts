@@ -1,7 +1,9 @@
 import { type EffectiveConfig, type TaskPolicy } from "../config/index.ts";
 import {
   calibrationDigest,
+  groupedLabels,
   labelsDigest,
+  type GroupedLabels,
   type ModelHost,
   type PredictionResult,
   type RunningModel,
@@ -133,7 +135,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         batch: found.batch,
         modelMs: found.modelMs,
         coin: coinOf(hasher, secret, request.id),
-        by: askedBy(found.by, use.lapsed(policy.gate)),
+        by: askedBy(found.by, use.lapsed(policy.gate), policy.labels),
         ...memory.of(policy),
         ...situation,
         atMs: Math.floor(clock.wallMs()),
@@ -157,22 +159,29 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 }
 
 /** Which model asks a gate: one object for each running model, while the same certificates have lapsed. */
-function gatesBy(hasher: Hasher): (by: RunningModel | null, lapsed: readonly string[]) => GateBy {
-  const known = new WeakMap<RunningModel, GateBy>();
-  return (by, lapsed) => {
+function gatesBy(
+  hasher: Hasher,
+): (by: RunningModel | null, lapsed: readonly string[], labels: readonly string[]) => GateBy {
+  const known = new WeakMap<RunningModel, { readonly gate: GateBy; readonly labels: readonly string[] }>();
+  return (by, lapsed, labels) => {
     if (!by) return { model: null, calibration: null, coarseCalibration: null, lapsed };
     const last = known.get(by);
-    if (last?.lapsed === lapsed) return last;
+    const isSame = last?.labels === labels;
+    if (isSame && last.gate.lapsed === lapsed) return last.gate;
     const next = {
       model: by.reference.digest,
-      calibration: last?.calibration ?? calibrationDigest(by.calibration, hasher),
-      coarseCalibration: last?.coarseCalibration ?? calibrationDigest(by.coarseCalibration, hasher),
-      groups: last?.groups ?? (by.coarse && labelsDigest(by.labels, by.coarse, hasher)),
+      calibration: last?.gate.calibration ?? calibrationDigest(by.calibration, hasher),
+      coarseCalibration: last?.gate.coarseCalibration ?? calibrationDigest(by.coarseCalibration, hasher),
+      groups: isSame ? (last.gate.groups ?? null) : groupsDigest(groupedLabels(labels, by), hasher),
       lapsed,
     };
-    known.set(by, next);
+    known.set(by, { gate: next, labels });
     return next;
   };
+}
+
+function groupsDigest({ labels, coarse }: GroupedLabels, hasher: Hasher): string | null {
+  return coarse && labelsDigest(labels, coarse, hasher);
 }
 
 function generationOf(config: EffectiveConfig, host: ModelHost): Generation {

@@ -190,6 +190,16 @@ function labelFlow(open: (clock: FakeClock) => Promise<ReviewPlace>): void {
     expect(await said({}, "Milk")).toMatchObject({ state: "ready", is_wrong: 1, truth: "Milk" });
     expect(await said({}, "Shoe")).toMatchObject({ state: "ready", is_wrong: 1 });
     expect(await said({ groups: moved }, "Kiwi")).toMatchObject({ state: "ready", is_wrong: 1 });
+    // Labels that the config names and the model does not know are of no group, and no model answers that.
+    const some = labelsDigest(["Kiwi", "Shoe"], { labels: ["Fruit", ""], of: [0, 1] }, nodeHasher);
+    await place.database.write(({ db }) =>
+      db
+        .insertInto("gate_groups")
+        .values({ digest: some, labels: '["Kiwi","Shoe"]', coarse: '{"labels":["Fruit",""],"of":[0,1]}', came_ms: 1 })
+        .execute(),
+    );
+    expect(await said({ groups: some }, "Shoe")).toMatchObject({ state: "ready", is_wrong: 1 });
+    expect(await said({ groups: some, predicted: "" }, "Shoe")).toMatchObject({ state: "ready", is_wrong: 1 });
     // A name that is none of the model's groups is wrong, whatever people say.
     expect(await said({ predicted: "Kiwi" }, "Kiwi")).toMatchObject({ state: "ready", is_wrong: 1 });
     // Groups that nobody has reported.

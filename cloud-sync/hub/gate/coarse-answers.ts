@@ -21,7 +21,8 @@ export async function isWrongAnswer(
   }
   const groups = await groupsOf(db, answered);
   if (groups === null) return null;
-  if (!groups.names.includes(predicted)) return true;
+  // "" is the group of labels that the model does not know, and no answer of a model.
+  if (predicted === "" || !groups.names.includes(predicted)) return true;
   // What no group has is not of the group that the model named.
   return label !== predicted && groups.groupOf(label) !== predicted;
 }
