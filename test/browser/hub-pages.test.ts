@@ -130,7 +130,8 @@ describe.skipIf(!hasChromium)("the hub's pages in Chromium", () => {
     await page.keyboard.press("1");
     await page.getByText("All caught up").waitFor();
     expect(await store.settle(15_000)).toHaveLength(1);
-    await store.hold([{ n: 8, suggestions: alike }]);
+    // What others said reaches a lead as a fact, which stands beside the picture.
+    await store.hold([{ n: 8, suggestions: alike, view: { facts: [{ name: "answer 1", value: "Pink-Lady" }] } }]);
     await seen(page);
     const beside = page.getByTestId("look-alikes").getByRole("img", { name: "A confirmed Royal Gala" });
     await beside.waitFor();
@@ -142,6 +143,7 @@ describe.skipIf(!hasChromium)("the hub's pages in Chromium", () => {
     const lead = await newPage();
     await signIn(lead, room, "ada", "/review");
     await seen(lead);
+    await lead.locator(".chip", { hasText: "Answer 1" }).getByText("Pink Lady").waitFor();
     await lead.keyboard.press("2");
     await lead.getByTestId("toast").getByText("Pink Lady").waitFor();
   });

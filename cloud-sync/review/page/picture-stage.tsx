@@ -86,9 +86,27 @@ function NoPicture({ held }: { readonly held: ReviewCase }): JSX.Element {
 
 const contextIcons: Readonly<Record<string, IconName>> = { camera: "camera", shelf: "shelf", basket: "basket" };
 
+/** Facts beside a picture: what others answered, for a lead, and what an import sent along. */
+const factsBesidePictureMax = 8;
+const factCharsMax = 80;
+
 function ContextChips({ held, nowMs }: { readonly held: ReviewCase; readonly nowMs: number }): JSX.Element {
+  // Without a picture they stand in its place.
+  const facts = held.pictureUrl === null ? [] : held.facts;
+  const isLabel = (value: string): boolean => held.suggestions.some(({ label }) => label === value);
   return (
     <dl class="chips">
+      {facts.slice(0, factsBesidePictureMax).map(({ name, value }, index) => (
+        <Chip
+          key={`fact ${index}`}
+          icon={isLabel(value) ? "check" : "tag"}
+          name={labelText(name)}
+          value={isLabel(value) ? labelText(value) : shortened(value)}
+        />
+      ))}
+      {facts.length > factsBesidePictureMax ? (
+        <Chip icon="tag" name="More" value={`${facts.length - factsBesidePictureMax} further facts`} />
+      ) : null}
       {Object.entries(held.context).map(([name, value]) => (
         <Chip key={name} icon={contextIcons[name] ?? "tag"} name={labelText(name)} value={String(value)} />
       ))}
@@ -96,6 +114,10 @@ function ContextChips({ held, nowMs }: { readonly held: ReviewCase; readonly now
       <Chip icon="clock" name="Held" value={agoText(nowMs - held.heldAtMs)} />
     </dl>
   );
+}
+
+function shortened(value: string): string {
+  return value.length <= factCharsMax ? value : `${value.slice(0, factCharsMax - 1)}…`;
 }
 
 function Chip(props: { readonly icon: IconName; readonly name: string; readonly value: string }): JSX.Element {
