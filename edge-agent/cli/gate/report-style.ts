@@ -27,7 +27,7 @@ svg .axis { fill: var(--ink); }
 .choice { stroke: var(--choice); stroke-width: 2; }
 .scroll { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { padding-bottom: 8px; color: var(--quiet); text-align: left; }
+.offers th[scope="row"] { white-space: nowrap; }
 th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { font-weight: 600; }
 label { font-weight: 600; }

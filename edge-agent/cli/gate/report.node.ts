@@ -112,8 +112,8 @@ function groupTable({ certificates }: Report): string {
     (certificate) => `<tr><th scope="row">${escaped(groupName(certificate.group))}</th>${cells(certificate)}</tr>`,
   );
   return `<section aria-labelledby="groups-title"><h2 id="groups-title">Certificates</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Certificates, table"><table>
-<caption>Each row by itself: fallback_auto with the exact binomial test; the bound is Clopper–Pearson's, one-sided, at the level that the row spent.</caption>
+<p class="quiet" id="groups-about">Each row by itself: fallback_auto with the exact binomial test; the bound is Clopper–Pearson's, one-sided, at the level that the row spent.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Certificates, table"><table aria-labelledby="groups-title" aria-describedby="groups-about">
 <thead><tr><th scope="col">Group</th>${columns}</tr></thead><tbody>${rows.join("")}</tbody></table></div></section>`;
 }
 
@@ -145,8 +145,8 @@ function offerTable({ offers }: Report, { delta }: ErrorContract, costs: ReportC
     ? ` One review costs ${costs.review} ${costs.currency}, one wrong accept ${costs.wrongAccept} ${costs.currency}.`
     : "";
   return `<section aria-labelledby="offers-title"><h2 id="offers-title">What a tighter or a looser contract would cost</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Other contracts, table"><table>
-<caption>All rows of the file, δ = ${delta} for each line by itself. Choose a contract before you look at labels: the best of several is no longer certified at δ. The last columns are what these labels show, not bounds.${prices}</caption>
+<p class="quiet" id="offers-about">All rows of the file, δ = ${delta} for each line by itself. Choose a contract before you look at labels: the best of several is no longer certified at δ. The last columns are what these labels show, not bounds.${prices}</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Other contracts, table"><table class="offers" aria-labelledby="offers-title" aria-describedby="offers-about">
 <thead><tr><th scope="col">Contract</th>${columns}${priced}</tr></thead><tbody>${rows.join("")}</tbody></table></div></section>`;
 }
 
@@ -162,7 +162,7 @@ function priceCells({ coverage, accepted, errors }: GroupCertificate, costs: Rep
 function method({ delta }: ErrorContract): string {
   return `<section aria-labelledby="method-title"><h2 id="method-title">What this rests on</h2>
 <p>Method: <code>fallback_auto</code> (Learn then Test, Angelopoulos et al. 2021, with the exact binomial test and the fallback procedure of Wiens 2003).
-With probability at least ${1 - delta} over the labels, the certified gate threshold accepts no more than the contract's share of wrong answers,
+With probability at least ${Number((1 - delta).toFixed(9))} over the labels, the certified gate threshold accepts no more than the contract's share of wrong answers,
 for decisions drawn as these labels were: same model, same calibration, same mix of cases.</p>
 <p>It does not cover decisions that a rule made, another model, a store or a season that the labels are not from, and it says nothing about one group of a certificate for all rows.
 One set of labels is good for one certificate.</p></section>`;

@@ -15,11 +15,13 @@ export function GateOffers({ gate }: { readonly gate: GateDetail }): JSX.Element
         `≤ ${shareText(maxError)} wrong${maxError === contract?.maxError ? " (now)" : ""}`,
     },
     { name: "Gate threshold", cell: ({ gateThreshold }: GateOffer) => gateText(gateThreshold), isNumber: true },
-    { name: "Coverage", cell: ({ coverage }: GateOffer) => shareText(coverage), isNumber: true },
+    { name: "Coverage", cell: ({ coverage }: GateOffer) => shareText(coverage), isNumber: true, isMinor: true },
     {
       name: "Wrong labels",
       cell: ({ errors, accepted }: GateOffer) => `${countText(errors)} of ${countText(accepted)}`,
       isNumber: true,
+      // Where there is little room, what it costs is what people look for.
+      isMinor: true,
     },
     {
       name: "Reviews per 1,000",
