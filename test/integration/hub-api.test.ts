@@ -71,6 +71,22 @@ function bodies(start: StartHub): void {
     }
   });
 
+  test("the character U+0000 is the caller's fault on every database, and no trouble of the hub's", async () => {
+    const paths = ["cases/%00", "cases?store=%00", "people?cursor=%00", "stores?q=%00", "audit?actor=%00", "gates/%00"];
+    for (const path of [...paths, "gate-labels?task=x&model=%00"]) {
+      const answer = await fetch(`${hub.url}/v1/${path}`, { headers: headers({}) });
+      expect([200, 400, 404], path).toContain(answer.status);
+      await answer.text();
+    }
+    for (const [path, body] of [
+      ["session", { login: "\u0000", password: "\u0000" }],
+      ["cases/%00/erase", { why: "x" }],
+    ] as const) {
+      const answer = await callHub(hub.url, token, "POST", `/v1/${path}`, body);
+      expect([400, 401, 404], path).toContain(answer.status);
+    }
+  });
+
   test("a body that is too large, cut off, no JSON, too deep or poisoned is refused with a problem+json", async () => {
     const post = (body: string, more: Readonly<Record<string, string>> = {}) =>
       fetch(`${hub.url}/v1/people`, { method: "POST", headers: headers(more), body });

@@ -119,7 +119,7 @@ class Database implements HubDatabase {
       } catch (cause) {
         if (this.#backend.mayRetry(cause) && attempt < attemptsMax) continue;
         const error = this.#backend.errorOf(cause);
-        if (error) this.#logger.warn("hub_database_failed", { attempt, cause });
+        if (error && error.status >= 500) this.#logger.warn("hub_database_failed", { attempt, cause });
         throw error ?? cause;
       }
     }

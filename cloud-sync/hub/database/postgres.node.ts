@@ -98,6 +98,8 @@ function errorOf(cause: unknown): HoldpointError | null {
     const hint = "Free space on the database's disk.";
     return new HoldpointError("HP_DISK_FULL", message, { hint, retryAfterMs: 5000, cause });
   }
+  // Whoever sends U+0000 hears of it; the database is in no trouble, and the same call fails again.
+  if (state === "22021") return new HoldpointError("HP_SCHEMA", "a text has the character U+0000 in it", { cause });
   // Class 23: a broken constraint is the caller's to know; it says what already exists.
   if (state?.startsWith("23")) return null;
   const isDatabase = state !== null || /connect|terminat|timeout/i.test(message);

@@ -15,7 +15,11 @@ const query = z.strictObject({
   /** Labels of the fine answers, or of the coarse ones. */
   rung: z.enum(["fine", "coarse"]).default("fine"),
   /** Only labels of this model: `sha256:…`. */
-  model: z.string().max(80).optional(),
+  model: z
+    .string()
+    .max(80)
+    .regex(/^[\x21-\x7e]*$/, { error: "must be a digest" })
+    .optional(),
   /** Wall-clock milliseconds, inclusive: cases that came since. */
   fromMs: z.coerce.number().int().min(0).optional(),
   toMs: z.coerce.number().int().min(0).optional(),
