@@ -1,5 +1,5 @@
 import { callHub, enrolAgent } from "../support/hub-agent.ts";
-import { gateTask, judgingAgent, steepModel, until } from "../support/hub-gate.ts";
+import { gateTask, judgingAgent, reportGroups, steepModel, until } from "../support/hub-gate.ts";
 import { type HubRoomForTests } from "./hub-room.ts";
 
 /** A fleet's contract whose certificate is issued, and a store whose floor costs reviews: what the gates' pages show. */
@@ -24,6 +24,26 @@ export async function seedGate(room: HubRoomForTests, store: string): Promise<vo
   await until(async () => ((await gate())?.state?.kind === "certified" ? true : null), "the certificate");
   const floor = { text: `thresholds:\n  ${gateTask}: 0.97 # careful\n`, revision: 0, why: "Careful at first" };
   await callHub(hub.url, token, "PUT", `/v1/config/layers/store/${store}`, floor);
+}
+
+/** Coarse answers under a contract, behind a number for the fine ones: what that leaves is certified. */
+export async function seedCoarseGate({ hub, token }: HubRoomForTests, store: string): Promise<string> {
+  const task = "shelf_check";
+  const agent = await enrolAgent(hub.url, token, store, "coarse-box");
+  const text = `thresholds: { ${task}: { default: 0.9, coarse: { max_error: 0.05, delta: 0.1 } } }`;
+  const layer = { text, revision: 0, why: "Groups" };
+  await callHub(hub.url, token, "PUT", `/v1/config/layers/store/${store}`, layer);
+  await reportGroups(agent, store, task);
+  const find = async () => {
+    const { json } = await callHub(hub.url, token, "GET", `/v1/gates?task=${task}`);
+    return (json["items"] as { rung: string; state: { kind: string } | null }[]).find(({ rung }) => rung === "coarse");
+  };
+  await until(async () => ((await find()) ? true : null), "the gate of coarse answers");
+  await judgingAgent(agent)(
+    steepModel(260).map((one) => ({ confidence: 0.85 * one.confidence, isWrong: true, group: one.confidence, task })),
+  );
+  await until(async () => ((await find())?.state?.kind === "certified" ? true : null), "its certificate");
+  return task;
 }
 
 /** The hub looks for proposals after each change of the config: the floor is found. */

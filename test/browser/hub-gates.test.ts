@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { callHub } from "../support/hub-agent.ts";
 import { gateTask } from "../support/hub-gate.ts";
 import { axeFaults } from "./axe-faults.ts";
-import { seedGate, seedProposal } from "./gate-seed.ts";
+import { seedCoarseGate, seedGate, seedProposal } from "./gate-seed.ts";
 import { addPerson, buildHubPages, openHub, signIn, type HubRoomForTests } from "./hub-room.ts";
 import { hasChromium, startChromium } from "./review-room.ts";
 import { WatchedPages } from "./watched-pages.ts";
@@ -63,6 +63,19 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
       .first()
       .waitFor();
     await page.getByRole("row").filter({ hasText: "The world" }).getByText("260").waitFor();
+  });
+
+  it("say what a certificate of coarse answers speaks of", async () => {
+    const task = await seedCoarseGate(room, "store_9");
+    const page = await newPage();
+    await signIn(page, room, "ada", "/gates");
+    await page.getByRole("row").filter({ hasText: "coarse" }).click();
+    await page.getByRole("heading", { name: /shelf check, coarse answers/i, level: 1 }).waitFor();
+    await page.getByText("cases whose fine confidence is below 0.9.").waitFor();
+    await page.getByRole("img", { name: /Risk over coverage of 260 labels/ }).waitFor();
+    const link = page.getByRole("link", { name: "Labels as CSV" });
+    expect(await link.getAttribute("href")).toContain(`task=${task}`);
+    expect(await link.getAttribute("href")).toContain("rung=coarse");
   });
 
   it("show a change of the gate without being asked again", async () => {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CaseSample } from "../../cloud-sync/hub/cases/case-opening.ts";
 import { bundleCertificates } from "../../cloud-sync/hub/gate/bundle-certificates.ts";
+import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
+import { gateDetail } from "../../cloud-sync/hub/gate/gate-detail.ts";
 import { newestState } from "../../cloud-sync/hub/gate/gate-list.ts";
 import { labelsDigest } from "../../models/index.ts";
 import { certificateSchema } from "../../protocol/index.ts";
@@ -10,6 +12,10 @@ import { beginTask } from "../support/gate-keeping.ts";
 import { openReviewPlace, seedStore, type ReviewPlace, type SeedTraits } from "../support/hub-review.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
+const admin: PersonCaller = {
+  ...{ kind: "person", id: "p1", name: "Olga", roles: ["admin"], permissions: new Set(), stores: null, tasks: null },
+  ...{ skills: [], sessionId: "s1" },
+};
 const noSignature = () => Promise.resolve(new Uint8Array(64));
 const groups = { labels: ["Fruit", "Dairy"], of: [0, 0, 1] };
 const products = ["Kiwi", "Orange", "Milk"];
@@ -100,7 +106,7 @@ tasks: { ${task}: { fallback: [coarse_answer, human_review, safe_action] } }`;
   });
 
   test("when the fine gate accepts more, what it leaves is another question: the coarse certificate begins anew", async () => {
-    const { coarse, judged } = await beginCoarse(
+    const { coarse, judged, task } = await beginCoarse(
       "{ default: 0.9, coarse: { max_error: 0.1, delta: 0.2, launch_labels: 40 } }",
     );
     await judged(45, coarseOf(0.6, 0.9));
@@ -115,6 +121,10 @@ tasks: { ${task}: { fallback: [coarse_answer, human_review, safe_action] } }`;
     await judged(2, coarseOf(0.85, 0.9));
     await judged(40, coarseOf(0.6, 0.9));
     expect(await coarse()).toMatchObject({ kind: "certified", epoch: 2, labels: 43 });
+    // People are shown what it speaks of, of all epochs: neither 0.92 nor 0.85.
+    const name = { level: "fleet", scope: "-", task, label: null, rung: "coarse" } as const;
+    const detail = await place.database.read((db) => gateDetail(db, admin, name));
+    expect(detail.figures).toMatchObject({ labels: 88 });
   });
 
   test("when the fine certificate begins anew so does the coarse one beside it", async () => {

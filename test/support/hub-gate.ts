@@ -1,5 +1,7 @@
 import { newId, type Decision, type IngestItem } from "../../protocol/index.ts";
 import { systemClock, systemRandom } from "../../protocol/platform/clock.node.ts";
+import { nodeHasher } from "../../protocol/platform/hash.node.ts";
+import { labelsDigest } from "../../models/index.ts";
 import { type TestAgent } from "./hub-agent.ts";
 import { escalation, heldDecision } from "./hub-items.ts";
 
@@ -10,27 +12,56 @@ export interface Judged {
   /** An accepted decision that was drawn; else one that went to people because nothing was certified. */
   readonly audit?: { readonly certificate: string; readonly gateThreshold: number; readonly propensity: number };
   readonly basket?: string;
+  /** Confidence in the group of a model that `reportGroups` has told of, behind a fine gate at 0.9. */
+  readonly group?: number;
+  readonly task?: string;
 }
 
 export const gateTask = "product_identification";
 const said = "Royal-Gala";
 const truth = "Pink-Lady";
+const grouped = { labels: [said, truth, "Milk"], coarse: { labels: ["Apple", "Dairy"], of: [0, 0, 1] } };
+const groups = labelsDigest(grouped.labels, grouped.coarse, nodeHasher);
+
+/** An agent's report with the labels of its model and their groups. */
+export async function reportGroups(agent: TestAgent, store: string, task: string): Promise<void> {
+  const config = { revision: 1, digest: `sha256:${"b".repeat(64)}` };
+  const status = {
+    ...{ v: 1, agent: "box", store, state: "ready", reasons: [], inFlight: 0, waiting: 0, unsent: 0 },
+    ...{ safeToPowerOff: true, config, models: [], at: 1 },
+  };
+  const counts = { task, accepted: 0, escalated: 0, abstained: 0, labelsDigest: groups, question: null, ...grouped };
+  const answer = await agent.call("POST", "/v1/heartbeat", {
+    ...{ v: 1, software: "test", bootId: "boot-1", status, outbox: { epoch: "e1", lastSeq: 1, watermark: 1 } },
+    ...{ tasks: [counts], hubConfig: null },
+  });
+  if (answer.status !== 200) throw new Error(JSON.stringify(answer.json));
+}
+
+function secondOf(confidence: number) {
+  const asked = { gateThreshold: 1, certificate: null, accepts: false };
+  return { groups, second: { rung: "coarse", label: "Apple", confidence, calibration: "none", ...asked } };
+}
 
 /** The rows of one decision: the case, and its outcome, which is a label without anybody at the hub. */
-function rowsOf(seq: number, { confidence, isWrong, audit, basket }: Judged): readonly IngestItem[] {
-  const held = heldDecision(newId(systemClock, systemRandom), said);
+function rowsOf(seq: number, { confidence, isWrong, audit, basket, group, task }: Judged): readonly IngestItem[] {
+  const made = heldDecision(newId(systemClock, systemRandom), said);
+  const held = { ...made, task: task ?? made.task };
   const decision: Decision = {
     ...held,
     ...{ confidence, score: confidence },
     ...(audit
       ? { verdict: "accept", status: "final", certificate: audit.certificate, gateThreshold: audit.gateThreshold }
-      : { gateThreshold: 1, reasons: ["uncertified", "below_gate"] }),
+      : group === undefined
+        ? { gateThreshold: 1, reasons: ["uncertified", "below_gate"] }
+        : { gateThreshold: 0.9, reasons: ["below_gate"] }),
     ...(audit ? { reasons: ["confident", "audit"] } : {}),
   };
   const item = escalation(seq, decision);
   const sample = {
     ...{ propensity: audit?.propensity ?? 1, uniform: audit !== undefined, rule: false, rung: "fine" as const },
     ...{ confidence, calibration: "none" },
+    ...(group === undefined ? {} : secondOf(group)),
   };
   const { brief } = item;
   const view = brief && {

@@ -66,7 +66,8 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
   if (stores.length === 0) throw notFound();
   const state = await newestState(db, name);
   const model = state ?? (await newestModel(db, name, stores));
-  const rows = model === null ? [] : await labelsOf(db, name, stores, model);
+  const all = model === null ? [] : await labelsOf(db, name, stores, model);
+  const rows = await spokenOf(db, name, all, state?.residual?.below ?? null);
   const adjusts =
     model === null || name.rung === "coarse" ? new Map<string, StoreAdjustment>() : await adjustsOf(db, name, model);
   const shown = (some: Counted): readonly FigureLabel[] =>
@@ -197,6 +198,7 @@ async function labelsOf(db: Db, { task, rung, label }: GateName, stores: readonl
   return db
     .selectFrom("gate_labels")
     .select(["store", "confidence", "is_wrong", "is_rule", "propensity", "propensity_min", "source"])
+    .select(["model", "fine_confidence", "fine_calibration"])
     .where("task", "=", task)
     .where("rung", "=", rung)
     .where("model", "=", model.model)
@@ -221,6 +223,17 @@ async function adjustsOf(db: Db, { task }: GateName, model: ModelName): Promise<
 }
 
 type Counted = Awaited<ReturnType<typeof labelsOf>>;
+
+/** Those that a coarse certificate speaks of: what the fine gate leaves, under each store's own calibration of it. */
+async function spokenOf(db: Db, name: GateName, rows: Counted, below: number | null): Promise<Counted> {
+  if (below === null) return rows;
+  const known = rows.find((row) => row.fine_calibration !== null);
+  const fine = known?.fine_calibration ?? null;
+  const adjusts = known && fine !== null ? await adjustsOf(db, name, { model: known.model, calibration: fine }) : null;
+  return rows.filter(({ store, fine_confidence: confidence, fine_calibration: calibration }) => {
+    return confidence !== null && calibration === fine && adjusted(confidence, adjusts?.get(store) ?? null) < below;
+  });
+}
 
 function bySource(rows: Counted): GateDetail["sources"] {
   const sources = new Map<GateLabelSource, { labels: number; wrong: number }>();
