@@ -107,13 +107,16 @@ export type Decision = z.infer<typeof decisionSchema>;
 export type ModelReference = NonNullable<Decision["model"]>;
 export type ConfigReference = Decision["config"];
 
+/** Whatever a device says becomes a label, and PostgreSQL keeps no text with this character: one such row would stop a store. */
+const keptText = text.refine((given) => !given.includes("\u0000"), { error: "may not have the character U+0000" });
+
 /** The truth from the world: at least one of label, correct, outcome. */
 export const outcomeSchema = z
   .strictObject({
     id,
-    label: text.optional(),
+    label: keptText.optional(),
     correct: z.boolean().optional(),
-    outcome: text.optional(),
+    outcome: keptText.optional(),
     source: z.enum(["pos", "return", "audit", "import"]),
     at: timestampMs,
   })

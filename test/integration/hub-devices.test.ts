@@ -224,6 +224,18 @@ function devicesSide(start: StartHub): void {
     expect(answer.json).toMatchObject({ watermark: 34, refused: [] });
   });
 
+  test("an outcome that no database keeps is set aside, and those behind it are taken", async () => {
+    const other = await enrolAgent(hub.url, token, "store_1", "box-nul");
+    const outcome = (seq: number, label: string) => {
+      const { id } = heldDecision();
+      const body = JSON.stringify({ id, outcome: { id, label, source: "pos", at: 1 } });
+      return { seq, kind: "outcome", id, createdAtMs: 1, body };
+    };
+    const items = [outcome(1, "Ki\u0000wi"), outcome(2, "Kiwi")];
+    const answer = await other.call("POST", "/v1/ingest", { v: 1, epoch: "e9", from: 1, items, lastSeq: 2 });
+    expect(answer).toMatchObject({ status: 200, json: { watermark: 2, refused: [{ seq: 1, code: "HP_SCHEMA" }] } });
+  });
+
   test("numbers that an agent's journal has no more are not waited for, and only as many as it says", async () => {
     const other = await enrolAgent(hub.url, token, "store_1", "box-2");
     const send = (from: number, skipped: number) =>

@@ -99,7 +99,9 @@ function errorOf(cause: unknown): HoldpointError | null {
     return new HoldpointError("HP_DISK_FULL", message, { hint, retryAfterMs: 5000, cause });
   }
   // Whoever sends U+0000 hears of it; the database is in no trouble, and the same call fails again.
-  if (state === "22021") return new HoldpointError("HP_SCHEMA", "a text has the character U+0000 in it", { cause });
+  if (state === "22021" || state === "22P05") {
+    return new HoldpointError("HP_SCHEMA", "a text has the character U+0000 in it", { cause });
+  }
   // Class 23: a broken constraint is the caller's to know; it says what already exists.
   if (state?.startsWith("23")) return null;
   const isDatabase = state !== null || /connect|terminat|timeout/i.test(message);
