@@ -70,6 +70,8 @@ export {
   ingestReplySchema,
   ingestRequestSchema,
   outboxBodies,
+  outboxKinds,
+  pictureTypes,
   type BlobReply,
   type CaseBrief,
   type ConfigBundle,
@@ -86,7 +88,6 @@ export {
   type Sample,
   type TaskCounts,
 } from "./hub.ts";
-export { isPlainCaseBody, isPlainIngest } from "./ingest-shape.ts";
 export { idOfKey } from "./idempotency-id.ts";
 export { idPattern, namePattern, newId, reservedDeviceNames } from "./ids.ts";
 export {
@@ -100,6 +101,7 @@ export {
   type Scalar,
 } from "./input.ts";
 export { limits } from "./limits.ts";
+export { isPlainContext, isRecord, isWithin } from "./plain-values.ts";
 export { silentLogger, type Cancel, type Clock, type Hasher, type Logger, type Random, type Timers } from "./ports.ts";
 export { randomPool } from "./random-pool.ts";
 export { RecentMap } from "./recent-map.ts";

@@ -1,7 +1,7 @@
 import { type DecisionRequest } from "./decision.ts";
 import { idPattern, namePattern } from "./ids.ts";
 import { limits } from "./limits.ts";
-import { isPlainContext, isRecord, isWithin } from "./plain-shape.ts";
+import { isPlainContext, isRecord, isWithin } from "./plain-values.ts";
 
 /**
  * The way of the requests that come by the ten thousand: a tensor or pixels in an envelope with nothing unusual. True

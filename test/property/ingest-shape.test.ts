@@ -1,12 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  ingestRequestSchema,
-  isPlainCaseBody,
-  isPlainIngest,
-  outboxBodies,
-  type IngestRequest,
-} from "../../protocol/index.ts";
+import { isPlainCaseBody, isPlainIngest } from "../../cloud-sync/hub/ingest/plain-calls.ts";
+import { ingestRequestSchema, outboxBodies, type IngestRequest } from "../../protocol/index.ts";
 import { escalation, heldDecision, revisionOf, sampled } from "../support/hub-items.ts";
 
 const odd = fc.oneof(

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import {
   HoldpointError,
-  isPlainCaseBody,
   ok,
   outboxBodies,
   outcomeSchema,
@@ -15,6 +14,7 @@ import {
   type Result,
   type Sample,
 } from "../../../protocol/index.ts";
+import { isPlainCaseBody } from "./plain-calls.ts";
 
 /** An outbox row, read: what its text says, or why it cannot be taken. Pure. */
 export type ReadItem = { readonly item: IngestItem; readonly digest: string } & (

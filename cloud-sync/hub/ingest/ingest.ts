@@ -2,7 +2,6 @@ import {
   hubLimits,
   ingestReplySchema,
   ingestRequestSchema,
-  isPlainIngest,
   type IngestReply,
   type IngestRequest,
 } from "../../../protocol/index.ts";
@@ -13,6 +12,7 @@ import { isDatabaseGone, together } from "../api/together.ts";
 import { sealCases, type InlinePicture, type SealedCases } from "./case-rows.ts";
 import { checkNumbers, readItem, type ReadItem } from "./ingest-items.ts";
 import { writeCalls, type IngestOptions, type PreparedCall } from "./ingest-writing.ts";
+import { isPlainIngest } from "./plain-calls.ts";
 
 /**
  * What the agents send, made durable: `watermark` says that every row up to it will never be asked for again. A call that

@@ -1,4 +1,4 @@
-import { limits } from "./limits.ts";
+import { isRecord, isWithin } from "../../../protocol/index.ts";
 
 /**
  * Checks by hand of plain data as the decoders build it, for messages that come by the ten thousand: a schema makes a
@@ -62,27 +62,4 @@ export const plainFlag: PlainCheck = (value) => typeof value === "boolean";
 
 export function orNull(check: PlainCheck): PlainCheck {
   return (value) => value === null || check(value);
-}
-
-/** A map as the decoders build it: no prototype of another kind, no symbols. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-}
-
-export function isWithin(value: unknown, min: number, max: number): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
-}
-
-/** The context of a request, and as a reviewer is shown it. */
-export function isPlainContext(context: unknown): boolean {
-  if (!isRecord(context)) return false;
-  const keys = Object.keys(context);
-  if (keys.length > limits.contextKeysMax) return false;
-  return keys.every((key) => {
-    const item = context[key];
-    if (key.length === 0 || key.length > limits.textCharsMax) return false;
-    return typeof item === "string"
-      ? item.length <= limits.textCharsMax
-      : typeof item === "boolean" || (typeof item === "number" && Number.isFinite(item));
-  });
 }

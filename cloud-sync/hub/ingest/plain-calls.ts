@@ -1,9 +1,19 @@
-import { deciders, reasons, verdicts, type Decision } from "./decision.ts";
-import { hubLimits, outboxKinds, pictureTypes, type IngestRequest, type Sample } from "./hub.ts";
-import { idPattern, namePattern } from "./ids.ts";
-import { limits } from "./limits.ts";
 import {
+  deciders,
+  hubLimits,
+  idPattern,
   isPlainContext,
+  limits,
+  namePattern,
+  outboxKinds,
+  pictureTypes,
+  reasons,
+  verdicts,
+  type Decision,
+  type IngestRequest,
+  type Sample,
+} from "../../../protocol/index.ts";
+import {
   orNull,
   plainFlag,
   plainInteger,
