@@ -236,6 +236,18 @@ function devicesSide(start: StartHub): void {
     expect(answer).toMatchObject({ status: 200, json: { watermark: 2, refused: [{ seq: 1, code: "HP_SCHEMA" }] } });
   });
 
+  test("so is a case of a model whose label has it, and one that only looks like it is taken", async () => {
+    const other = await enrolAgent(hub.url, token, "store_1", "box-nul-2");
+    const labelled = (seq: number, label: string) => escalation(seq, { ...heldDecision(), answer: { label } });
+    const items = ["\u0000", "\\u0000", "\\\u0000", "Kiwi"].map((label, at) => labelled(at + 1, label));
+    const answer = await other.call("POST", "/v1/ingest", { v: 1, epoch: "e1", from: 1, items, lastSeq: 4 });
+    expect(answer).toMatchObject({ status: 200, json: { watermark: 4 } });
+    expect(answer.json["refused"]).toMatchObject([
+      { seq: 1, code: "HP_SCHEMA" },
+      { seq: 3, code: "HP_SCHEMA" },
+    ]);
+  });
+
   test("numbers that an agent's journal has no more are not waited for, and only as many as it says", async () => {
     const other = await enrolAgent(hub.url, token, "store_1", "box-2");
     const send = (from: number, skipped: number) =>

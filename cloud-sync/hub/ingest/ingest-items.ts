@@ -53,7 +53,19 @@ export function readItem(item: IngestItem, hasher: Hasher): ReadItem {
   return { item, digest, ...read } as ReadItem;
 }
 
+/** U+0000 as JSON writes it: the backslash before the `u` is none that an earlier one escapes. */
+const nulInJson = /(?<!\\)(?:\\\\)*\\u0000/;
+
+/** PostgreSQL keeps no text with U+0000, and one such row would stop everything that its store has to send. */
+function hasNul({ body, brief }: IngestItem): boolean {
+  // Most texts have none, and a plain search is quicker than the pattern.
+  return (body.includes("\\u0000") && nulInJson.test(body)) || brief?.view.device.includes("\u0000") === true;
+}
+
 function contentOf(item: IngestItem): Partial<ReadItem> {
+  if (hasNul(item)) {
+    return { kind: "refused", error: new HoldpointError("HP_SCHEMA", "the row has the character U+0000 in a text") };
+  }
   let value: unknown;
   try {
     value = JSON.parse(item.body);
