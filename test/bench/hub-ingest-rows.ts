@@ -18,14 +18,16 @@ export async function hubIngestRows(): Promise<readonly BenchRow[]> {
 async function ingestRow(kind: StoreKind): Promise<BenchRow> {
   const hub = await startBenchHub(kind);
   const raw = hub.database === null ? await openRawSqlite() : await openRawPostgres(hub.database, stores);
+  const opened: StoreLoad[] = [];
   try {
     const loads = await enrolStores(hub, stores);
-    const rawLoads = loads.map(({ agent }): StoreLoad => ({ agent, sent: 0 }));
-    await Promise.all(loads.map((load) => sendCall(load, ingestCall(nextCases(load, rowsPerCall)))));
+    opened.push(...loads);
+    const rawLoads = loads.map((load): StoreLoad => ({ ...load, sent: 0 }));
+    await Promise.all(loads.map((load) => sendCall(load, ingestCall(load, nextCases(load, rowsPerCall)))));
     let cpuMs = 0;
     const ours = async (): Promise<number> => {
       // Bodies are made before the clock starts, in memory that is free again after the turn.
-      const calls = loads.map((load) => batches(load).map(ingestCall));
+      const calls = loads.map((load) => batches(load).map((cases) => ingestCall(load, cases)));
       const { cpuMs: before } = await hub.look();
       const perSecond = await timed(() =>
         Promise.all(calls.map(async (some, index) => sendAll(some, (call) => sendCall(atIndex(loads, index), call)))),
@@ -49,6 +51,7 @@ async function ingestRow(kind: StoreKind): Promise<BenchRow> {
     );
   } finally {
     await raw.close();
+    for (const { connection } of opened) connection.destroy();
     await hub.close();
   }
 }
