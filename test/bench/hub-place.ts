@@ -53,5 +53,6 @@ export async function startBenchHub(
 /** `HUB_PROFILE=dir` writes a CPU profile of the hub there. */
 function hubFlags(): string[] {
   const dir = process.env["HUB_PROFILE"];
-  return dir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${dir}`];
+  // As `holdpoint hub` starts itself (edge-agent/cli/young-heap.node.ts).
+  return ["--max-semi-space-size=32", ...(dir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${dir}`])];
 }

@@ -7,6 +7,18 @@ const daemon = {
   nodeOptions: "",
 };
 
+test("a hub may have more of it", () => {
+  expect(boundedHeapWords({ ...daemon, argv: ["node", "main.js", "hub", "--port", "1"] })).toEqual([
+    "node",
+    "--max-semi-space-size=32",
+    "--enable-source-maps",
+    "main.js",
+    "hub",
+    "--port",
+    "1",
+  ]);
+});
+
 test("the daemon starts again with its own words and flags, and a bounded young heap", () => {
   expect(boundedHeapWords(daemon)).toEqual([
     "node",
