@@ -123,7 +123,7 @@ tasks: { ${task}: { fallback: [coarse_answer, human_review, safe_action] } }`;
     expect(await coarse()).toMatchObject({ kind: "certified", epoch: 2, labels: 43 });
     // People are shown what it speaks of, of all epochs: neither 0.92 nor 0.85.
     const name = { level: "fleet", scope: "-", task, label: null, rung: "coarse" } as const;
-    const detail = await place.database.read((db) => gateDetail(db, admin, name));
+    const detail = await place.database.read((db) => gateDetail(db, admin, name, clock.wallMs()));
     expect(detail.figures).toMatchObject({ labels: 88 });
   });
 

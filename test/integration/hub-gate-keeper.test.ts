@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { listGates } from "../../cloud-sync/hub/gate/gate-list.ts";
 import { changeLimits, type GateLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
 import { endProposal, renewProposals } from "../../cloud-sync/hub/gate/proposal-desk.ts";
 import { missShareOf } from "../../cloud-sync/hub/gate/label-quality.ts";
@@ -42,6 +43,28 @@ function keeperSuite(
   afterAll(() => place.close());
 
   const begin = (text?: (task: string) => string) => beginTask(place, clock, text);
+
+  test("a task that the keeper should have looked at and has not is said to be overdue, until it has", async () => {
+    const { task, keep } = await begin();
+    const overdue = async () => {
+      const { items } = await place.database.read((db) =>
+        listGates(db, admin, { task, limit: 10 }, Math.round(clock.wallMs())),
+      );
+      return items.map(({ overdueSinceMs }) => overdueSinceMs);
+    };
+    // A contract that is new counts from then: a keeper that fails at once has never seen its task.
+    const stated = Math.round(clock.wallMs());
+    clock.advance(60_000);
+    expect(await overdue()).toEqual([null]);
+    clock.advance(60_000);
+    expect(await overdue()).toEqual([stated]);
+    await keep();
+    expect(await overdue()).toEqual([null]);
+    clock.advance(119_000);
+    expect(await overdue()).toEqual([null]);
+    clock.advance(2_000);
+    expect(await overdue()).toEqual([stated + 150_000]);
+  });
 
   test("counts each label once, in order, for the group's certificate and the store's cap", async () => {
     const { held, judge, keep, log, state } = await begin();

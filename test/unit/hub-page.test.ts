@@ -1,9 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import fc from "fast-check";
 import { inStoryOrder } from "../../cloud-sync/hub/cases/case-story.ts";
 import { boardOf } from "../../cloud-sync/hub/page/board.ts";
 import { answerShown, eventText, sourceText } from "../../cloud-sync/hub/page/case-words.ts";
-import { byEpoch } from "../../cloud-sync/hub/page/gate-words.ts";
+import { byEpoch, stateWords } from "../../cloud-sync/hub/page/gate-words.ts";
 import { hubKey, type HubKey } from "../../cloud-sync/hub/page/frame/keys.ts";
 import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
 import { addressOf, pageNames, placeOf } from "../../cloud-sync/hub/page/router.ts";
@@ -233,4 +233,12 @@ describe("the words of a case's story", () => {
       ...["0 s", "8 s", "12 min", "1 h 30 min", "1 d 3 h"],
     ]);
   });
+});
+
+test("a gate that the hub does not keep is said to be so, whatever its certificate was", () => {
+  const contract = { maxError: 0.01, delta: 0.05 };
+  const certified = { state: { kind: "certified" }, contract, overdueSinceMs: null };
+  expect(stateWords(certified)).toMatchObject({ text: "certified", tone: "good" });
+  expect(stateWords({ ...certified, overdueSinceMs: 5 })).toMatchObject({ text: "not kept", tone: "bad" });
+  expect(stateWords({ ...certified, contract: null }).text).toBe("a guessed number");
 });

@@ -7,7 +7,7 @@ import { type HubTransaction } from "../database/database.ts";
 import { insertRows } from "../database/insert-rows.ts";
 import { type HubTables } from "../database/tables.ts";
 import { type HubParts } from "../room.ts";
-import { type GateRung, type GateTables } from "./gate-tables.ts";
+import { newTask, type GateRung, type GateTables } from "./gate-tables.ts";
 
 export type ContractRow = GateTables["gate_contracts"];
 
@@ -29,7 +29,7 @@ const rowsAtOnce = 500;
  * does it; one at a time, and what it writes is the same whoever does. Returns the tasks whose contracts are others now.
  */
 export async function refreshContracts(parts: HubParts): Promise<readonly string[]> {
-  const { database } = parts;
+  const { database, clock } = parts;
   const [stamp, known] = await database.read(async (db) => [await configStamp(db), await knownStamp(db)]);
   if (stamp === known) return [];
   return database.write(async (trx) => {
@@ -42,11 +42,20 @@ export async function refreshContracts(parts: HubParts): Promise<readonly string
     // Another number or another region may be worth another proposal.
     await trx.db.updateTable("gate_tasks").set({ proposed_ms: 0 }).execute();
     // The keeper looks at each of them at once, whichever process it is.
-    if (changed.length > 0)
-      await trx.db.updateTable("gate_tasks").set({ look_ms: 0 }).where("task", "in", changed).execute();
-    for (const task of changed) trx.tell({ kind: "gate", task });
+    for (const task of changed) {
+      await lookAt(trx, task, Math.round(clock.wallMs()));
+      trx.tell({ kind: "gate", task });
+    }
     return changed;
   });
+}
+
+async function lookAt({ db }: HubTransaction, task: string, nowMs: number): Promise<void> {
+  await db
+    .insertInto("gate_tasks")
+    .values({ ...newTask(task), look_ms: nowMs })
+    .onConflict((known) => known.column("task").doUpdateSet({ look_ms: nowMs }))
+    .execute();
 }
 
 async function lockHead({ db }: HubTransaction): Promise<void> {

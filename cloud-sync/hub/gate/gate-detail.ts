@@ -11,6 +11,7 @@ import { gateTerms } from "./store-terms.ts";
 import { missShareOf } from "./label-quality.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { gateColumns, newestState, type GateName, type GateStateLine } from "./gate-list.ts";
+import { overdueSince } from "./gate-overdue.ts";
 import { type GateLabelSource } from "./gate-tables.ts";
 
 type Db = Kysely<HubTables>;
@@ -40,6 +41,8 @@ export interface GateDetail extends GateName {
   /** The stores state different costs or capacities, and those of `contract` are means. */
   readonly isMeanOfStores: boolean;
   readonly state: GateStateLine | null;
+  /** Since when the hub should have counted its labels and looked at its certificates; null where it does. */
+  readonly overdueSinceMs: number | null;
   readonly figures: GateFigures;
   /** Labels by who says so, of the newest model; `wrong` of them are wrong. */
   readonly sources: readonly { readonly source: GateLabelSource; readonly labels: number; readonly wrong: number }[];
@@ -60,7 +63,7 @@ export interface GateDetail extends GateName {
 }
 
 /** Everything that the hub knows of one gate, within the caller's stores. Throws HP_NOT_FOUND. */
-export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): Promise<GateDetail> {
+export async function gateDetail(db: Db, caller: PersonCaller, name: GateName, nowMs: number): Promise<GateDetail> {
   if (!inScope(caller.tasks, name.task)) throw notFound();
   const { stores, contracts } = await storesOf(db, caller, name);
   if (stores.length === 0) throw notFound();
@@ -92,6 +95,7 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName): 
     ...name,
     ...{ stores: stores.slice(0, storesShownMax), storesTotal: stores.length, contract, state, figures },
     isMeanOfStores: terms.isMean,
+    overdueSinceMs: contract === null ? null : await overdueSince(db, name.task, nowMs),
     sources: bySource(rows.filter((row) => row.is_rule === 0)),
     byRule: countsOf(rows.filter((row) => row.is_rule === 1)),
     waiting: await waitingOf(db, name, stores),

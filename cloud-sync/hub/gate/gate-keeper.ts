@@ -4,7 +4,7 @@ import { type HubParts } from "../room.ts";
 import { takeAccepted } from "./accepted-counts.ts";
 import { answerP95 } from "./answer-times.ts";
 import { dueLabels, evidenceAmong, labelsAtOnce, type LabelRow } from "./due-labels.ts";
-import { type GateTables } from "./gate-tables.ts";
+import { newTask, type GateTables } from "./gate-tables.ts";
 import { contractsOfTask, targetsOf, type TaskContracts } from "./gate-targets.ts";
 import { StateBook } from "./state-book.ts";
 import { adjusted } from "../../../models/measure/store-adjustment.ts";
@@ -58,7 +58,7 @@ async function lockTask(
 ): Promise<{ readonly last_n: number; readonly look_ms: number } | null> {
   await db
     .insertInto("gate_tasks")
-    .values({ task, last_n: 0, look_ms: 0, answer_p95_ms: null, proposed_ms: 0 })
+    .values(newTask(task))
     .onConflict((conflict) => conflict.column("task").doNothing())
     .execute();
   const row = await db

@@ -7,6 +7,7 @@ import { fleetScope } from "../config/config-tables.ts";
 import { type HubTables } from "../database/tables.ts";
 import { capOf } from "./certificate-issue.ts";
 import { type GateContract } from "./gate-contracts.ts";
+import { overdueSince } from "./gate-overdue.ts";
 import { type GateLevel, type GateRung, type StateKey } from "./gate-tables.ts";
 import { residualIn } from "./state-entry.ts";
 
@@ -36,6 +37,8 @@ export interface GateLine extends GateName {
   /** Null: the gate threshold is a number that somebody chose. */
   readonly contract: { readonly maxError: number; readonly delta: number } | null;
   readonly state: GateStateLine | null;
+  /** Since when the hub should have counted its labels and looked at its certificates; null where it does. */
+  readonly overdueSinceMs: number | null;
   /** Where one store was asked for: what its own labels cap the group's gate threshold with; null where they do not. */
   readonly cap: { readonly gateThreshold: number | null; readonly maxError: number } | null;
 }
@@ -62,6 +65,9 @@ export interface GateStateLine {
   readonly changedMs: number;
 }
 
+/** What is asked for the lines of one page only. */
+const unknown = { state: null, overdueSinceMs: null, cap: null };
+
 interface ListQuery {
   readonly task?: string | undefined;
   /** Gates that hold in this store only. */
@@ -75,6 +81,7 @@ export async function listGates(
   db: Db,
   { stores: own, tasks }: Pick<PersonCaller, "stores" | "tasks">,
   { task, store, cursor, limit }: ListQuery,
+  nowMs: number,
 ): Promise<{ items: GateLine[]; cursor: string | null }> {
   // A store of somebody else has no gate that the caller could see.
   const stores = store === undefined ? own : inScope(own, store) ? [store] : [];
@@ -91,7 +98,7 @@ export async function listGates(
   const certified: GateLine[] = found.map((row) => {
     const { maxError, delta } = JSON.parse(row.contract) as GateContract;
     const name = { level: row.level, scope: row.scope, task: row.task, label: row.label || null, rung: row.rung };
-    return { ...name, stores: row.stores, contract: { maxError, delta }, state: null, cap: null };
+    return { ...name, stores: row.stores, contract: { maxError, delta }, ...unknown };
   });
   const withContract = new Set(certified.map((line) => line.task));
   const guessed = (await tasksWithLabels(db, { stores, tasks }, task)).filter((row) => !withContract.has(row.task));
@@ -99,7 +106,7 @@ export async function listGates(
     ...certified,
     ...guessed.map((row): GateLine => ({
       ...{ level: "fleet", scope: fleetScope, task: row.task, label: null, rung: "fine" },
-      ...{ stores: row.stores, contract: null, state: null, cap: null },
+      ...{ stores: row.stores, contract: null, ...unknown },
     })),
   ].sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1));
   const rest = after === null ? lines : lines.filter((line) => keyText(line) > after);
@@ -108,7 +115,8 @@ export async function listGates(
   for (const line of page.items) {
     const state = await newestState(db, line);
     const cap = store === undefined || state === null ? null : await capIn(db, store, line, state);
-    items.push({ ...line, state, cap });
+    const overdueSinceMs = line.contract === null ? null : await overdueSince(db, line.task, nowMs);
+    items.push({ ...line, state, overdueSinceMs, cap });
   }
   return { items, cursor: page.cursor };
 }

@@ -21,14 +21,15 @@ export function gateRoutes(parts: HubParts): readonly HubRoute[] {
   return [...readingRoutes(parts), ...changingRoutes(parts), ...proposalRoutes(parts), labelExportRoute(parts)];
 }
 
-function readingRoutes({ database }: HubParts): readonly HubRoute[] {
+function readingRoutes({ database, clock }: HubParts): readonly HubRoute[] {
+  const nowMs = (): number => Math.round(clock.wallMs());
   return [
     personRoute("config.read", {
       ...{ method: "GET", path: "/v1/gates" },
       operation: { id: "listGates", summary: "Every gate: its contract, its certificate and where that stands", tag },
       query: pageQuery({ task: name.optional(), store: name.optional() }),
       reply: pageSchema(gateLineSchema),
-      handle: ({ caller, query }) => database.read((db) => listGates(db, caller, query)),
+      handle: ({ caller, query }) => database.read((db) => listGates(db, caller, query, nowMs())),
     }),
     personRoute("config.read", {
       ...{ method: "GET", path: "/v1/gates/:task" },
@@ -42,7 +43,7 @@ function readingRoutes({ database }: HubParts): readonly HubRoute[] {
       handle: async ({ caller, params, query }) => {
         const of = nameOf(params["task"] ?? "", query);
         const [detail, set] = await database.read(async (db) => [
-          await gateDetail(db, caller, of),
+          await gateDetail(db, caller, of, nowMs()),
           await readLimits(db, of.task),
         ]);
         const { figures } = detail;

@@ -45,6 +45,7 @@ export const gateLineSchema = z.strictObject({
   stores: count,
   contract: contract.nullable(),
   state: stateLine.nullable(),
+  overdueSinceMs: wallMs.nullable(),
   cap: z.strictObject({ gateThreshold: share.nullable(), maxError: share }).nullable(),
 });
 
@@ -66,6 +67,7 @@ export const gateDetailSchema = z.strictObject({
   costs: costs.nullable(),
   isMeanOfStores: z.boolean(),
   state: stateLine.nullable(),
+  overdueSinceMs: wallMs.nullable(),
   figures: z.strictObject({
     labels: count,
     method: z.enum(["clopper_pearson", "inverse_propensity"]),

@@ -229,3 +229,8 @@ export type GateLabelSource =
   | "unknowable"
   | "lost"
   | "undecided";
+
+/** A task that the keeper has not seen yet. */
+export function newTask(task: string): GateTables["gate_tasks"] {
+  return { task, last_n: 0, look_ms: 0, answer_p95_ms: null, proposed_ms: 0 };
+}

@@ -1,7 +1,11 @@
 /** What the gates' pages say and compute. Pure. */
 
-import type { GateFigurePoint, GateStateLine } from "./gates-api.web.ts";
+import type { GateFigurePoint, GateLine, GateStateLine } from "./gates-api.web.ts";
 import type { Tone } from "./parts/parts.tsx";
+
+type GateStanding = Pick<GateLine, "contract" | "overdueSinceMs"> & {
+  readonly state: Pick<GateStateLine, "kind"> | null;
+};
 
 interface StateWords {
   readonly text: string;
@@ -26,8 +30,17 @@ const states: Readonly<Record<string, StateWords>> = {
   },
 };
 
-export function stateWords(state: Pick<GateStateLine, "kind"> | null, hasContract: boolean): StateWords {
-  if (!hasContract) {
+export function stateWords({ state, contract, overdueSinceMs }: GateStanding): StateWords {
+  if (overdueSinceMs !== null) {
+    return {
+      text: "not kept",
+      tone: "bad",
+      about:
+        "The hub does not count its labels: what stands here is from before, and the agents go on with it until it lapses. " +
+        "The hub's log says why (hub_gate_not_kept).",
+    };
+  }
+  if (contract === null) {
     return {
       text: "a guessed number",
       tone: "",

@@ -12,6 +12,8 @@ export interface GateLine {
   readonly stores: number;
   readonly contract: { readonly maxError: number; readonly delta: number } | null;
   readonly state: GateStateLine | null;
+  /** Since when the hub has not looked at it, though it should; null where it does. */
+  readonly overdueSinceMs: number | null;
   /** Where one store was asked for: what its own labels cap the group's gate threshold with. */
   readonly cap: { readonly gateThreshold: number | null; readonly maxError: number } | null;
 }

@@ -82,7 +82,7 @@ function Detail({ gate }: { readonly gate: GateDetail }): JSX.Element {
 
 function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
   const { state, contract, certificates } = gate;
-  const words = stateWords(state, contract !== null);
+  const words = stateWords(gate);
   const [newest] = certificates;
   // A raise is a number of people's: what labels say is said of the gate threshold that they prove.
   const since = newest?.basis === "raised" ? ", before the raise" : "";

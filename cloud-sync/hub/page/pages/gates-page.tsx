@@ -65,7 +65,7 @@ export function TaskName({ task, label, rung }: Pick<GateLine, "task" | "label" 
 }
 
 function State({ line }: { readonly line: GateLine }): JSX.Element {
-  const { text, tone } = stateWords(line.state, line.contract !== null);
+  const { text, tone } = stateWords(line);
   return <Badge tone={tone}>{text}</Badge>;
 }
 

@@ -53,9 +53,10 @@ export function StoreGates({ store }: { readonly store: string }): JSX.Element |
   );
 }
 
-function State({ line: { state, contract, cap } }: { readonly line: GateLine }): JSX.Element {
-  const { text, tone, about } = stateWords(state, contract !== null);
-  const isStopped = state?.kind === "certified" && cap?.gateThreshold === null;
+function State({ line }: { readonly line: GateLine }): JSX.Element {
+  const { state, overdueSinceMs, cap } = line;
+  const { text, tone, about } = stateWords(line);
+  const isStopped = overdueSinceMs === null && state?.kind === "certified" && cap?.gateThreshold === null;
   return (
     <>
       <Badge tone={isStopped ? "bad" : tone}>{isStopped ? "stopped here" : text}</Badge>{" "}
