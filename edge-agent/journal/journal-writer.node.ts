@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { nodeHasher } from "../../protocol/platform/hash.node.ts";
+import { LogGauge } from "../../protocol/platform/log-gauge.node.ts";
 import {
   openDatabase,
   pageBytes,
@@ -22,7 +23,6 @@ import type {
   RetentionLimits,
 } from "./journal-wire.ts";
 import type { JournalStorage } from "./journal.ts";
-import { LogGauge } from "./log-gauge.node.ts";
 import { markSuspect } from "./journal-directory.node.ts";
 import { UpkeepOps } from "./upkeep-ops.node.ts";
 

@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { HoldpointError } from "../../../protocol/index.ts";
+import { threadEntry } from "../../../protocol/platform/thread-entry.node.ts";
 import { type TakenPicture } from "./picture-vault.ts";
 import { sealPictures, type SealedPictures, type SealingAnswer, type SealingQuestion } from "./sealing.node.ts";
 
@@ -43,7 +42,10 @@ export function createSealer(threads = availableParallelism() > 1): Sealer {
   const started = (): Worker => {
     if (worker) return worker;
     // Flags of the parent (a test runner's loader, a profiler) are not the thread's.
-    const made = new Worker(entry(), { name: "sealing", execArgv: [] });
+    const made = new Worker(threadEntry(import.meta.url, "cloud-sync/hub/blobs", "sealing-worker"), {
+      name: "sealing",
+      execArgv: [],
+    });
     worker = made;
     made.on("message", (answer: SealingAnswer) => {
       const one = waiting.get(answer.job);
@@ -86,22 +88,4 @@ function movableMemory(pictures: readonly TakenPicture[]): ArrayBuffer | null {
   if (!(memory instanceof ArrayBuffer) || memory.byteLength <= sharedBytesMax) return null;
   if (pictures.some(({ bytes }) => bytes.buffer !== memory)) return null;
   return pictures.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) < threadBytesMin ? null : memory;
-}
-
-/** Where the entry may lie: beside this source file; in the build, beside or below the chunk that this code ended up in. */
-const places = [
-  "./sealing-worker.node.ts",
-  "./sealing-worker.node.js",
-  "./blobs/sealing-worker.node.js",
-  "./cloud-sync/hub/blobs/sealing-worker.node.js",
-  "../cloud-sync/hub/blobs/sealing-worker.node.js",
-];
-
-/** Errors: HP_RUNTIME_MISSING. */
-function entry(): URL {
-  const found = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(fileURLToPath(url)));
-  if (found !== undefined) return found;
-  throw new HoldpointError("HP_RUNTIME_MISSING", "sealing-worker.node.js is not beside the hub's files", {
-    hint: "Install holdpoint again; the package is not whole.",
-  });
 }

@@ -1,28 +1,37 @@
 import { existsSync, mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Kysely, SqliteDialect, type SqliteDatabase } from "kysely";
 import { HoldpointError, RecentMap } from "../../../protocol/index.ts";
+import { LogGauge } from "../../../protocol/platform/log-gauge.node.ts";
 import {
   openDatabase,
+  pageBytes,
   sqliteCode,
   sqliteFault,
   type Database as SqliteFile,
 } from "../../../protocol/platform/sqlite.node.ts";
 import { type HubNews } from "./database.ts";
 import { type Backend } from "./backend.ts";
+import { createLogCopier, type LogCopier } from "./log-copier.node.ts";
 import { type HubTables } from "./tables.ts";
 
-/** SQLite in the hub's data directory: one process, one connection, nothing to install. */
-export async function openSqlite(options: { readonly url: string }): Promise<Backend> {
-  const dir = options.url;
+/** Pages of the log after which a commit copies it into the database, where nobody has done it before. */
+const walPagesMax = 4096;
+
+/** SQLite in the hub's data directory: one process, one connection that asks and writes, nothing to install. */
+export async function openSqlite(options: { readonly url: string; readonly threads?: boolean }): Promise<Backend> {
+  const { url: dir, threads = availableParallelism() > 1 } = options;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const lock = await takeLock(dir);
   try {
-    const file = await openDatabase(join(dir, "hub.db"), { walPagesMax: 4096 });
+    const file = await openDatabase(join(dir, "hub.db"), { walPagesMax });
     file.pragma("cache_size = -65536");
     // A deleted key is overwritten: deleting it is the erasure of its picture.
     file.pragma("secure_delete = ON");
-    return backendOf(file, lock);
+    // One processor has nobody to copy beside.
+    const copier = threads ? createLogCopier(dir, new LogGauge(file, walPagesMax * pageBytes)) : null;
+    return backendOf(file, lock, copier);
   } catch (cause) {
     lock.close();
     throw errorOf(cause) ?? cause;
@@ -32,7 +41,8 @@ export async function openSqlite(options: { readonly url: string }): Promise<Bac
 /** The same for reading only, beside the process that has the lock. Errors: HP_NOT_FOUND. */
 export async function openSqliteReader(options: { readonly url: string }): Promise<Backend> {
   try {
-    return backendOf(await openDatabase(join(options.url, "hub.db"), { readOnly: true }), { close: () => undefined });
+    const file = await openDatabase(join(options.url, "hub.db"), { readOnly: true });
+    return backendOf(file, { close: () => undefined }, null);
   } catch (cause) {
     // Where not even the directory is there, better-sqlite3 refuses by itself, with no code of SQLite's.
     if (sqliteCode(cause) !== "SQLITE_CANTOPEN" && existsSync(options.url)) throw errorOf(cause) ?? cause;
@@ -67,7 +77,7 @@ function lockedError(dir: string, cause: unknown): unknown {
   });
 }
 
-function backendOf(file: SqliteFile, lock: { close(): void }): Backend {
+function backendOf(file: SqliteFile, lock: { close(): void }, copier: LogCopier | null): Backend {
   const listeners = new Set<(news: HubNews) => void>();
   const db = new Kysely<HubTables>({ dialect: new SqliteDialect({ database: keptStatements(file) }) });
   return {
@@ -78,6 +88,7 @@ function backendOf(file: SqliteFile, lock: { close(): void }): Backend {
     publish: () => Promise.resolve(),
     published: (news) => {
       for (const item of news) for (const listener of listeners) listener(item);
+      copier?.committed();
     },
     onNews: (listener) => {
       listeners.add(listener);
@@ -85,6 +96,8 @@ function backendOf(file: SqliteFile, lock: { close(): void }): Backend {
     },
     close: async () => {
       listeners.clear();
+      // Whoever closes last takes the log away.
+      await copier?.close();
       await db.destroy();
       lock.close();
     },

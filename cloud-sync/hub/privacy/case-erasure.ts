@@ -3,7 +3,7 @@ import { HoldpointError, newId } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
-import { type HubDatabase, type HubTransaction } from "../database/database.ts";
+import { type HubTransaction } from "../database/database.ts";
 import { appendToFeed } from "../feed/feed.ts";
 import { type HubParts } from "../room.ts";
 import { type HubEvent } from "../webhooks/hub-event.ts";
@@ -61,7 +61,7 @@ export async function eraseCase(
     await audit.record(trx, { actor: by, action: "case.erased", subject: `case:${caseId}`, detail });
     return true;
   });
-  if (erased) await forgetFreedPages(database);
+  if (erased) await forgetFreedPages(parts);
   return { id: caseId, erased };
 }
 
@@ -119,6 +119,17 @@ export async function eraseCases(
  * SQLite overwrites what it deletes (`secure_delete`), but its log still has the page as it was: it is emptied into the
  * database and cut. A PostgreSQL keeps old rows until its vacuum, and in backups: docs/hub-privacy.md.
  */
-export async function forgetFreedPages(database: HubDatabase): Promise<void> {
-  if (database.kind === "sqlite") await database.read((db) => sql`pragma wal_checkpoint(truncate)`.execute(db));
+export async function forgetFreedPages({ database, timers }: Pick<PrivacyParts, "database" | "timers">): Promise<void> {
+  if (database.kind !== "sqlite") return;
+  for (let attempt = 0; attempt < cutAttemptsMax; attempt += 1) {
+    const { rows } = await database.read((db) =>
+      sql<{ readonly busy: number }>`pragma wal_checkpoint(truncate)`.execute(db),
+    );
+    if (rows[0]?.busy !== 1) return;
+    await new Promise<void>((resolve) => void timers.after(cutAgainMs, resolve));
+  }
 }
+
+/** Whoever copies the log at this moment is done soon; a reader beside that stays longer leaves it to the next erasure. */
+const cutAttemptsMax = 100;
+const cutAgainMs = 20;

@@ -129,6 +129,6 @@ export async function forgetStep(parts: PrivacyParts): Promise<number> {
       return due.length;
     });
   }
-  if (count > 0) await forgetFreedPages(database);
+  if (count > 0) await forgetFreedPages(parts);
   return count;
 }

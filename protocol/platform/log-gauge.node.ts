@@ -1,4 +1,4 @@
-import { pageBytes, type Database } from "../../protocol/platform/sqlite.node.ts";
+import { pageBytes, type Database } from "./sqlite.node.ts";
 
 const nothingLogged = { log: 0, checkpointed: 0 };
 
