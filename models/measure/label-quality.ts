@@ -21,8 +21,8 @@ export interface DeflatedError {
 const goldCasesMin = 50;
 /** The upper end of what annotators repeated of a model's accepted errors (CIFAR-10H, Peterson et al. 2019). */
 const missShareAssumed = 0.19;
-/** How many gold cases the assumption counts as, while there are few: one that was missed must not be all that is known. */
-const goldCasesAssumed = 10;
+/** Until so many gold cases have come, those that lack count as assumed: one that was missed must not be all that is known. */
+const goldCasesFew = 10;
 
 /**
  * The contract deflated by what reviewers overlook. Every disagreement between model and reviewer is adjudicated, so a
@@ -37,8 +37,9 @@ export function deflatedError(maxError: number, gold: GoldCases, level: number):
   if (!(maxError > 0 && maxError < 1)) throw new RangeError(`maxError must be inside (0, 1), got ${maxError}`);
   const measured = clopperPearsonUpper(gold.missed, gold.wrong, level);
   const isAssumed = gold.wrong < goldCasesMin;
-  // Few gold cases can make things worse than assumed, never better, and by themselves never as bad as can be.
-  const seen = (gold.missed + missShareAssumed * goldCasesAssumed) / (gold.wrong + goldCasesAssumed);
+  // Few gold cases can make things worse than assumed, never better.
+  const lacking = Math.max(0, goldCasesFew - gold.wrong);
+  const seen = (gold.missed + missShareAssumed * lacking) / (gold.wrong + lacking);
   const missShare = isAssumed ? Math.max(missShareAssumed, seen) : measured;
   return Object.freeze({ maxError: maxError * (1 - missShare), missShare, isAssumed });
 }
