@@ -8,6 +8,7 @@ import { type ConnectionFault } from "./connection-fault.ts";
 import {
   encodePublish,
   FrameScanner,
+  leastBytes,
   packetType,
   type FrameHeader,
   type FrameJudge,
@@ -392,12 +393,6 @@ interface LargeFrame {
 }
 
 const noFrames: readonly LargeFrame[] = [];
-
-/** MQTT-3.8.3-3, MQTT-3.10.3-2: a packet id and at least one filter of at least one character. */
-const leastBytes: Readonly<Partial<Record<number, number>>> = {
-  [packetType.subscribe]: 6,
-  [packetType.unsubscribe]: 5,
-};
 
 const writeBytesMax = 256 * 1024;
 /** What a peer still sends is dropped for so long, so that it can read why its connection is closed. */

@@ -135,3 +135,9 @@ export function encodePublish(publish: OutgoingPublish): Uint8Array {
   frame.set(payload, at);
   return frame;
 }
+
+/** MQTT-3.8.3-3, MQTT-3.10.3-2: a packet id and at least one filter of at least one character. */
+export const leastBytes: Readonly<Partial<Record<number, number>>> = {
+  [packetType.subscribe]: 6,
+  [packetType.unsubscribe]: 5,
+};
