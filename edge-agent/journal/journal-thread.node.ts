@@ -1,7 +1,6 @@
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { MessageChannel, Worker, type MessagePort } from "node:worker_threads";
 import { HoldpointError } from "../../protocol/index.ts";
+import { threadEntry } from "../../protocol/platform/thread-entry.node.ts";
 import { errorOf } from "./commit-queue.node.ts";
 import {
   type CopiedMessage,
@@ -22,23 +21,6 @@ export interface JournalThread {
   close(): Promise<void>;
 }
 
-/** Where the entry may lie: beside this source file; in the build, beside or below the chunk that this code ended up in. */
-const places = [
-  "./journal-worker.node.ts",
-  "./journal-worker.node.js",
-  "./journal/journal-worker.node.js",
-  "./edge-agent/journal/journal-worker.node.js",
-  "../edge-agent/journal/journal-worker.node.js",
-];
-
-function entry(): URL {
-  const found = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(fileURLToPath(url)));
-  if (found !== undefined) return found;
-  throw new HoldpointError("HP_JOURNAL", "journal-worker.node.js is not beside the agent's files", {
-    hint: "Install holdpoint again; the package is not whole.",
-  });
-}
-
 /** Errors: what the thread could not open, as HP_JOURNAL, HP_DISK_FULL, HP_LOCKED or HP_RUNTIME_MISSING. */
 export async function startThread(
   data: WorkerData,
@@ -46,7 +28,7 @@ export async function startThread(
   onDeath: (error: HoldpointError) => void,
 ): Promise<JournalThread> {
   const { port1, port2 } = new MessageChannel();
-  const worker = new Worker(entry(), {
+  const worker = new Worker(threadEntry(import.meta.url, "edge-agent/journal", "journal-worker"), {
     name: `journal-${data.role}`,
     workerData: { ...data, port: port2 },
     transferList: [port2],

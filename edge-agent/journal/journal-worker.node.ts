@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { receiveMessageOnPort, workerData, type MessagePort } from "node:worker_threads";
+import { copyLog } from "../../protocol/platform/log-gauge.node.ts";
 import { openDatabase, sqliteError, sqliteFault } from "../../protocol/platform/sqlite.node.ts";
 import { deriveSecret, readSecret } from "./agent-secret.node.ts";
 import { verifyChain } from "./chain-verify.node.ts";
@@ -121,7 +122,6 @@ async function read(): Promise<void> {
   }
 }
 
-/** Copies until the log is in the database as a whole, or until the writer is ahead for good. */
 async function keep(): Promise<void> {
   const database = await openDatabase(join(data.dir, "journal.db"), { mustExist: true });
   port.on("message", (message: CopyMessage | CloseMessage) => {
@@ -130,27 +130,10 @@ async function keep(): Promise<void> {
       port.close();
       return;
     }
-    try {
-      for (let round = 0; round < copyRoundsMax; round += 1) {
-        const [row] = database.pragma("wal_checkpoint(PASSIVE)") as readonly Copied[];
-        // Only a copy that ends at the end of the log syncs the database.
-        if (row === undefined || row.busy !== 0 || row.checkpointed >= row.log) break;
-      }
-    } catch {
-      // A disk that does not take it tells the writer so, with the next commit that it does not take.
-    }
+    copyLog(database);
     port.postMessage({ kind: "copied" } satisfies CopiedMessage);
   });
 }
-
-interface Copied {
-  readonly busy: number;
-  readonly log: number;
-  readonly checkpointed: number;
-}
-
-/** Each round copies what came during the one before: soon nothing comes during one. */
-const copyRoundsMax = 4;
 
 const roles = { writer: write, reader: read, keeper: keep } as const;
 

@@ -40,6 +40,30 @@ test("a thread copies the log before a commit has to, and takes its part in clos
   expect(existsSync(join(dir, "hub.db-wal"))).toBe(false);
 });
 
+test.each([
+  [
+    "no thread can be started",
+    () => {
+      throw new Error("the package is not whole");
+    },
+  ],
+  ["its thread fails", () => new URL("data:text/javascript,throw new Error('no room')")],
+])("a commit is none the worse where %s", async (_, entry: () => URL) => {
+  const dir = mkdtempSync(join(root, "alone-"));
+  const database = await openDatabase(join(dir, "hub.db"), { walPagesMax: 1_000_000 });
+  database.exec("create table rows (bytes blob)");
+  let starts = 0;
+  const copier = createLogCopier(dir, new LogGauge(database, 8 * pageBytes), () => ((starts += 1), entry()));
+  for (let n = 0; n < 5; n += 1) {
+    database.prepare("insert into rows (bytes) values (zeroblob(20000))").run();
+    copier.committed();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(starts).toBe(1);
+  await copier.close();
+  database.close();
+});
+
 test("an erasure cuts the log once nobody copies it any more", async () => {
   const dir = mkdtempSync(join(root, "cut-"));
   const { database } = await openHubDatabase({

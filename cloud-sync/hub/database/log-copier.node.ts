@@ -18,23 +18,22 @@ export interface LogCopier {
 /** A copy begins once the log has this share of what a commit lets it have. */
 const copyShare = 1 / 4;
 
-export function createLogCopier(dir: string, log: LogGauge): LogCopier {
+/** `entry`: where the thread starts. */
+export function createLogCopier(dir: string, log: LogGauge, entry: () => URL = besideThis): LogCopier {
   const pagesMin = Math.max(1, Math.floor(log.pagesMax * copyShare));
   let worker: Worker | null = null;
   let isBusy = false;
-  let isClosed = false;
+  let isOver = false;
 
   const start = (): Worker => {
     // Flags of the parent (a test runner's loader, a profiler) are not the thread's.
-    const made = new Worker(threadEntry(import.meta.url, "cloud-sync/hub/database", "log-worker"), {
-      ...{ name: "log", execArgv: [], workerData: { dir } },
-    });
+    const made = new Worker(entry(), { name: "log", execArgv: [], workerData: { dir } });
     const ended = (): void => {
       worker = null;
       isBusy = false;
     };
-    // No room for another connection, or a fault: a later commit tries again, and copies for itself until then.
-    made.on("error", ended);
+    // No room for another connection, or a fault: from here on commits copy for themselves.
+    made.on("error", () => (isOver = true));
     made.on("exit", ended);
     made.on("message", () => (isBusy = false));
     // Whoever forgets to close the database is not kept alive by it.
@@ -44,13 +43,21 @@ export function createLogCopier(dir: string, log: LogGauge): LogCopier {
 
   return {
     committed: () => {
-      if (isBusy || isClosed || log.pagesToCopy() < pagesMin) return;
+      if (isBusy || isOver || log.pagesToCopy() < pagesMin) return;
       isBusy = true;
-      if (worker === null) worker = start();
-      else worker.postMessage("copy");
+      if (worker !== null) {
+        worker.postMessage("copy");
+        return;
+      }
+      try {
+        worker = start();
+      } catch {
+        // Whoever has just committed must not hear that it failed.
+        isOver = true;
+      }
     },
     close: async () => {
-      isClosed = true;
+      isOver = true;
       const left = worker;
       if (left === null) return;
       left.ref();
@@ -58,4 +65,8 @@ export function createLogCopier(dir: string, log: LogGauge): LogCopier {
       await once(left, "exit");
     },
   };
+}
+
+function besideThis(): URL {
+  return threadEntry(import.meta.url, "cloud-sync/hub/database", "log-worker");
 }
