@@ -73,7 +73,8 @@ function GateList(): JSX.Element {
   const loaded = usePages("gates", (cursor) => gates.list(cursor), everyMs);
   useLive("gates", loaded.reload);
   const { value } = loaded;
-  const proved = value?.filter(({ state }) => state?.kind === "certified").length ?? 0;
+  const proved =
+    value?.filter(({ state, overdueSinceMs }) => overdueSinceMs === null && state?.kind === "certified").length ?? 0;
   return (
     <main id="main" class="page">
       <PageHead
