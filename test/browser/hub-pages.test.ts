@@ -263,6 +263,23 @@ describe.skipIf(!hasChromium)("the hub's pages in Chromium", () => {
     expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("H1");
   });
 
+  it("open their dialogs before the next key can come, so that nothing typed is lost", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", "/people");
+    await page.getByRole("heading", { name: "People" }).waitFor();
+    const focused = await page.evaluate(async () => {
+      dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true }));
+      // The next task of the page: where the next key would come in, long before the next frame.
+      await new Promise((resolve) => {
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = resolve;
+        port2.postMessage(null);
+      });
+      return document.activeElement?.getAttribute("role");
+    });
+    expect(focused).toBe("combobox");
+  });
+
   it("work on a tablet: nothing scrolls sideways, every target is large enough", async () => {
     const page = await newPage({ viewport: { width: 820, height: 1180 }, hasTouch: true, isMobile: true });
     await signIn(page, room, "ada", "/settings");

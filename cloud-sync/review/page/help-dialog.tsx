@@ -1,5 +1,5 @@
 import { type JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./icons.tsx";
 import { type Features, type PageEvent } from "./state.ts";
 
@@ -24,7 +24,7 @@ export function HelpDialog(props: {
   const { isOpen, features, dispatch } = props;
   const shown = features.escalate ? [...keys.slice(0, 5), ...leadKeys, ...keys.slice(5)] : keys;
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isOpen && !dialog.current?.open) dialog.current?.showModal();
     if (!isOpen && dialog.current?.open) dialog.current.close();
   }, [isOpen]);

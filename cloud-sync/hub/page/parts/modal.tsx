@@ -1,5 +1,5 @@
 import { type ComponentChildren, type JSX } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../../../review/page/icons.tsx";
 
 /** A dialog that has the keyboard until it is closed; the browser keeps the focus inside and gives it back after. */
@@ -11,7 +11,8 @@ export function Modal(props: {
 }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  useEffect(() => {
+  // Before the next key comes: what is typed right behind the key that opened it must land in it.
+  useLayoutEffect(() => {
     const element = dialog.current;
     if (element?.open === false) {
       element.showModal();

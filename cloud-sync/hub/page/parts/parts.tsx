@@ -1,5 +1,5 @@
 import { type ComponentChildren, type JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../../../review/page/icons.tsx";
 import { agoText, timeText } from "../words.ts";
 import { type Loaded, type LoadedPages } from "./loading.ts";
@@ -11,7 +11,7 @@ export function PageHead(props: {
   readonly children?: ComponentChildren;
 }): JSX.Element {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = `${props.title} · Holdpoint`;
     heading.current?.focus({ preventScroll: true });
   }, [props.title]);
