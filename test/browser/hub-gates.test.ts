@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { callHub } from "../support/hub-agent.ts";
 import { gateTask } from "../support/hub-gate.ts";
 import { axeFaults } from "./axe-faults.ts";
+import { cutOff } from "./cut-off.ts";
 import { seedCoarseGate, seedGate, seedProposal } from "./gate-seed.ts";
 import { addPerson, buildHubPages, openHub, signIn, type HubRoomForTests } from "./hub-room.ts";
 import { hasChromium, startChromium } from "./review-room.ts";
@@ -124,15 +125,10 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
       await page.emulateMedia({ colorScheme: "dark" });
       expect({ path, dark: await axeFaults(page, ["color-contrast"]) }).toEqual({ path, dark: [] });
       await page.emulateMedia({ colorScheme: "light" });
-      await page.setViewportSize({ width: 820, height: 1180 });
-      const overflow = await page.evaluate(() => {
-        const main = document.querySelector("main");
-        return Math.max(
-          document.documentElement.scrollWidth - innerWidth,
-          (main?.scrollWidth ?? 0) - (main?.clientWidth ?? 0),
-        );
-      });
-      expect({ path, overflow }).toEqual({ path, overflow: 0 });
+      for (const width of [768, 820]) {
+        await page.setViewportSize({ width, height: 1180 });
+        expect({ path, width, cut: await cutOff(page) }).toEqual({ path, width, cut: [] });
+      }
       await page.setViewportSize({ width: 1280, height: 900 });
     }
     await page.getByRole("button", { name: "Raise", exact: true }).press("Enter");
