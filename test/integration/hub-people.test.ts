@@ -217,6 +217,39 @@ function people(start: StartHub): void {
     expect(await callHub(hub.url, other, "GET", "/v1/people")).toMatchObject({ status: 401 });
   });
 
+  test("what is of every store or task is not for an admin of some", async () => {
+    const rules = { reviewersNeeded: 1, adjudication: true, goldShare: 0, secondOpinionShare: 0, skill: null };
+    const webhook = { url: "https://hooks.example/", events: ["case.final"] };
+    const make = async (path: string, body: object): Promise<Readonly<Record<string, string>>> =>
+      (await admin("POST", path, body)).json as Record<string, string>;
+    const whole = await make("/v1/tokens", { name: "whole", roles: ["auditor"] });
+    const wholeKey = await make("/v1/work-keys", { name: "whole" });
+    const adminOf = async (scope: object) => {
+      const { token: own = "", id = "" } = await make("/v1/tokens", { name: "some", roles: ["admin"], ...scope });
+      const status = async (...call: [method: string, path: string, body?: unknown]): Promise<number> =>
+        (await callHub(hub.url, own, ...call)).status;
+      return { id, status };
+    };
+    const ofStore = await adminOf({ stores: ["store_1"] });
+    expect(await ofStore.status("PUT", "/v1/retention/-", { keepMs: 3_600_000 })).toBe(403);
+    expect(await ofStore.status("PUT", "/v1/retention/shelf", { keepMs: 3_600_000 })).toBe(403);
+    expect(await ofStore.status("PUT", "/v1/reviews/rules/shelf", rules)).toBe(403);
+    expect(await ofStore.status("POST", "/v1/webhooks", webhook)).toBe(403);
+    expect(await ofStore.status("DELETE", `/v1/tokens/${whole["id"]}`)).toBe(403);
+    expect(await ofStore.status("DELETE", `/v1/work-keys/${wholeKey["accessKeyId"]}`)).toBe(403);
+    const ofTask = await adminOf({ tasks: ["shelf"] });
+    expect(await ofTask.status("PUT", "/v1/retention/-", { keepMs: 3_600_000 })).toBe(403);
+    expect(await ofTask.status("PUT", "/v1/retention/cart", { keepMs: 3_600_000 })).toBe(404);
+    expect(await ofTask.status("POST", "/v1/webhooks", webhook)).toBe(403);
+    expect(await ofTask.status("GET", "/v1/webhooks")).toBe(403);
+    // What is theirs they change as ever, and what was refused is as it was.
+    expect(await ofTask.status("PUT", "/v1/retention/shelf", { keepMs: 3_600_000 })).toBe(200);
+    expect(await ofTask.status("PUT", "/v1/reviews/rules/shelf", rules)).toBe(200);
+    expect(await ofStore.status("DELETE", `/v1/tokens/${ofStore.id}`)).toBe(200);
+    expect((await callHub(hub.url, whole["token"] ?? "", "GET", "/v1/people")).status).toBe(200);
+    expect((await admin("GET", "/v1/retention")).json).toMatchObject({ tasks: [{ task: "shelf" }] });
+  });
+
   test("a page of another site can neither sign somebody in nor out, nor read", async () => {
     const person = await enterPerson(hub.url, token, "admin");
     const evil = { origin: "https://evil.example", "sec-fetch-site": "cross-site" };

@@ -4,6 +4,7 @@ import { type PersonCaller } from "../api/caller.ts";
 import { csvHeaders, csvLine } from "../api/csv.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
 import { pageOf, pageQuery, pageSchema } from "../api/pages.ts";
+import { checkWholeHub } from "../api/whole-hub.ts";
 import { type HubParts } from "../room.ts";
 import { type AuditTables } from "./audit-tables.ts";
 import { genesisHash } from "./audit-trail.ts";
@@ -53,7 +54,7 @@ export function auditRoutes(parts: AuditRoutesParts): readonly HubRoute[] {
       reply: pageSchema(lineSchema),
       examples: { query: { action: "case.viewed" }, reply: { items: [exampleLine], cursor: "7" } },
       handle: async ({ caller, query: { cursor, limit, ...wanted } }) => {
-        checkWholeScope(caller);
+        checkScope(caller);
         const rows = await linesBelow(parts, wanted, cursorNumber(cursor), limit + 1);
         return pageOf(rows.map(lineOf), limit, ({ n }) => String(n));
       },
@@ -64,7 +65,7 @@ export function auditRoutes(parts: AuditRoutesParts): readonly HubRoute[] {
       query: z.strictObject(filters),
       reply: { contentType: "text/csv" },
       handle: async ({ caller, query, exchange }) => {
-        checkWholeScope(caller);
+        checkScope(caller);
         const entry = { actor: `${caller.kind}:${caller.id}`, action: "audit.exported", subject: "audit" };
         await parts.database.write((trx) => parts.audit.record(trx, { ...entry, detail: { ...query } }));
         const stream = csvOf(parts, query, exchange.gone);
@@ -89,11 +90,8 @@ export function auditRoutes(parts: AuditRoutesParts): readonly HubRoute[] {
   ];
 }
 
-function checkWholeScope({ stores, tasks }: PersonCaller): void {
-  if (stores === null && tasks === null) return;
-  throw new HoldpointError("HP_FORBIDDEN", "the audit log is of every store, and you see some", {
-    hint: "Ask an admin of the whole hub.",
-  });
+function checkScope(caller: PersonCaller): void {
+  checkWholeHub(caller, "the audit log is of every store, and you see some");
 }
 
 async function linesBelow(

@@ -206,12 +206,16 @@ export function personOf(row: PeopleTables["people"]): Person {
 
 /** Roles and scope of a row, of people or of API tokens. */
 export function grantOf(row: Pick<PeopleTables["people"], "roles" | "stores" | "tasks">): z.output<typeof grantSchema> {
-  const list = (text: string | null): string[] | null => (text === null ? null : (JSON.parse(text) as string[]));
-  return { roles: JSON.parse(row.roles) as Role[], stores: list(row.stores), tasks: list(row.tasks) };
+  return { roles: JSON.parse(row.roles) as Role[], stores: scopeOf(row.stores), tasks: scopeOf(row.tasks) };
 }
 
 export function scopeText(scope: Scope): string | null {
   return scope === null ? null : JSON.stringify(scope);
+}
+
+/** The scope of such a text. */
+export function scopeOf(text: string | null): string[] | null {
+  return text === null ? null : (JSON.parse(text) as string[]);
 }
 
 function isAdmin({ roles: given, stores, tasks, disabled }: Person): boolean {

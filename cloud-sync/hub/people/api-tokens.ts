@@ -2,7 +2,7 @@ import { HoldpointError, newId, type Exchange } from "../../../protocol/index.ts
 import { permissionsOf, type PersonCaller, type Role, type Scope } from "../api/caller.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
-import { grantOf, scopeText } from "./accounts.ts";
+import { actorOf, checkGrant, grantOf, scopeText, type Giver } from "./accounts.ts";
 import { newToken, tokenHash } from "./tokens.ts";
 
 /** Tokens with which programs call the hub: `Authorization: Bearer hpt_…`. Only their hashes are kept. */
@@ -42,27 +42,26 @@ export async function createApiToken(
   return { id, token };
 }
 
-/** False where it was revoked before. Errors: HP_NOT_FOUND. */
-export async function revokeApiToken({ database, clock, audit }: HubParts, by: string, id: string): Promise<boolean> {
+/** False where it was revoked before. Errors: HP_NOT_FOUND, HP_FORBIDDEN (it may do more than whoever revokes it). */
+export async function revokeApiToken({ database, clock, audit }: HubParts, by: Giver, id: string): Promise<boolean> {
   return database.write(async (trx) => {
-    const row = await trx.db
+    const known = await trx.db
+      .selectFrom("api_tokens")
+      .select(["roles", "stores", "tasks"])
+      .where("token_id", "=", id)
+      .executeTakeFirst();
+    if (!known) throw new HoldpointError("HP_NOT_FOUND", "there is no such API token");
+    checkGrant(by, grantOf(known));
+    const revoked = await trx.db
       .updateTable("api_tokens")
       .set({ revoked_ms: Math.round(clock.wallMs()) })
       .where("token_id", "=", id)
       .where("revoked_ms", "is", null)
       .returning("token_id")
       .executeTakeFirst();
-    if (row) {
-      await audit.record(trx, { actor: by, action: "api_token.revoked", subject: `program:${id}` });
-      return true;
-    }
-    const known = await trx.db
-      .selectFrom("api_tokens")
-      .select("token_id")
-      .where("token_id", "=", id)
-      .executeTakeFirst();
-    if (!known) throw new HoldpointError("HP_NOT_FOUND", "there is no such API token");
-    return false;
+    if (!revoked) return false;
+    await audit.record(trx, { actor: actorOf(by), action: "api_token.revoked", subject: `program:${id}` });
+    return true;
   });
 }
 

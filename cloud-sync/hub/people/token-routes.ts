@@ -73,7 +73,7 @@ export function tokenRoutes(parts: HubParts): readonly HubRoute[] {
       idempotent: true,
       reply: z.strictObject({ revoked: z.boolean() }),
       handle: async ({ caller, params }) => ({
-        revoked: await revokeApiToken(parts, actorOf(caller), params["id"] ?? ""),
+        revoked: await revokeApiToken(parts, caller, params["id"] ?? ""),
       }),
     }),
   ];

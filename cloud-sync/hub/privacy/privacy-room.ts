@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { HoldpointError, limits, namePattern } from "../../../protocol/index.ts";
+import { inScope, type Scope } from "../api/caller.ts";
 import { personRoute } from "../api/hub-route.ts";
+import { checkWholeHub, checkWholeTask } from "../api/whole-hub.ts";
 import { type HubRoom } from "../room.ts";
 import { eraseCase, type PrivacyParts } from "./case-erasure.ts";
 import { changeRetention, everyTask, readRetention, startForgetting } from "./retention.ts";
@@ -19,9 +21,9 @@ const tag = "privacy";
 
 /** Erasure on request, and forgetting when a case's time is over. */
 export function privacyRoom(parts: PrivacyParts): HubRoom {
-  const read = async (): Promise<z.input<typeof retention>> => {
+  const read = async (ofTasks: Scope): Promise<z.input<typeof retention>> => {
     const found = await parts.database.read(readRetention);
-    return { ...found, tasks: [...found.tasks] };
+    return { ...found, tasks: found.tasks.filter(({ task }) => inScope(ofTasks, task)) };
   };
   return {
     routes: [
@@ -37,7 +39,7 @@ export function privacyRoom(parts: PrivacyParts): HubRoom {
         ...{ method: "GET", path: "/v1/retention" },
         operation: { id: "readRetention", summary: "Read how long content is kept after its answer", tag },
         reply: retention,
-        handle: read,
+        handle: ({ caller }) => read(caller.tasks),
       }),
       personRoute("settings.write", {
         ...{ method: "PUT", path: "/v1/retention/:task" },
@@ -51,8 +53,10 @@ export function privacyRoom(parts: PrivacyParts): HubRoom {
         handle: async ({ caller, params, body }) => {
           const { task = "" } = params;
           if (task !== everyTask && !namePattern.test(task)) throw new HoldpointError("HP_NOT_FOUND", "no such task");
+          if (task === everyTask) checkWholeHub(caller, "this is of every store and task, and some are not yours");
+          else checkWholeTask(caller, task);
           await changeRetention(parts, caller, { task, keepMs: body.keepMs });
-          return read();
+          return read(caller.tasks);
         },
       }),
     ],

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { HoldpointError, namePattern } from "../../../protocol/index.ts";
 import { inScope } from "../api/caller.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
+import { checkWholeTask } from "../api/whole-hub.ts";
 import { type HubParts } from "../room.ts";
 import { reviewRulesDefault, reviewRulesSchema, type ReviewRules } from "./review-rules.ts";
 
@@ -39,7 +40,7 @@ export function rulesRoutes(parts: HubParts): readonly HubRoute[] {
       handle: async ({ caller, params, body }) => {
         const task = params["task"] ?? "";
         if (!namePattern.test(task)) throw new HoldpointError("HP_SCHEMA", "task: must be a name");
-        if (!inScope(caller.tasks, task)) throw new HoldpointError("HP_NOT_FOUND", `there is no task ${task} here`);
+        checkWholeTask(caller, task);
         return changeRules(parts, { kind: caller.kind, id: caller.id }, task, body);
       },
     }),

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { HoldpointError, namePattern, newId } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
+import { checkWholeHub } from "../api/whole-hub.ts";
 import { type HubParts } from "../room.ts";
 import { deliver, type DeliveryState } from "./delivery-machine.ts";
 import { hubEventTypes, type HubEventType } from "./hub-event.ts";
@@ -52,7 +53,7 @@ const page = z.strictObject({
 });
 const tag = "webhooks";
 
-/** Webhooks are of the whole fleet's admins: who makes one can have anything that happens sent anywhere. */
+/** Webhooks are of the whole fleet's admins: who makes one can have anything that happens, of any task, sent anywhere. */
 export function webhookRoutes(options: WebhookRouteOptions): readonly HubRoute[] {
   const { database } = options;
   return [
@@ -111,8 +112,8 @@ export function webhookRoutes(options: WebhookRouteOptions): readonly HubRoute[]
   ];
 }
 
-function mustOwnAll({ stores }: PersonCaller): void {
-  if (stores !== null) throw new HoldpointError("HP_FORBIDDEN", "webhooks are for admins of the whole fleet");
+function mustOwnAll(caller: PersonCaller): void {
+  checkWholeHub(caller, "webhooks are for admins of the whole fleet");
 }
 
 async function create(

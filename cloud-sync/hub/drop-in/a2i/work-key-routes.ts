@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { personRoute, type HubRoute } from "../../api/hub-route.ts";
 import { pageOf, pageQuery, pageSchema } from "../../api/pages.ts";
-import { grantSchema, personNameSchema } from "../../people/accounts.ts";
+import { grantSchema, personNameSchema, scopeOf } from "../../people/accounts.ts";
 import { type HubParts } from "../../room.ts";
 import { createWorkKey, revokeWorkKey } from "./work-keys.ts";
 
@@ -54,9 +54,8 @@ export function workKeyRoutes(parts: HubParts): readonly HubRoute[] {
             .limit(limit + 1);
           return (cursor === undefined ? all : all.where("key_id", ">", cursor)).execute();
         });
-        const list = (text: string | null): string[] | null => (text === null ? null : (JSON.parse(text) as string[]));
         const items = rows.map((row) => ({
-          ...{ id: row.key_id, name: row.name, stores: list(row.stores), tasks: list(row.tasks) },
+          ...{ id: row.key_id, name: row.name, stores: scopeOf(row.stores), tasks: scopeOf(row.tasks) },
           ...{ madeMs: row.made_ms, madeBy: row.made_by, usedMs: row.used_ms, revokedMs: row.revoked_ms },
         }));
         return pageOf(items, limit, ({ id }) => id);

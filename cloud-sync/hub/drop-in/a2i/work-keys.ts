@@ -1,6 +1,6 @@
 import { HoldpointError, toBase64, type Exchange } from "../../../../protocol/index.ts";
 import { type PersonCaller, type Scope } from "../../api/caller.ts";
-import { actorOf, checkGrant, scopeText } from "../../people/accounts.ts";
+import { actorOf, checkGrant, scopeOf, scopeText } from "../../people/accounts.ts";
 import { type HubParts } from "../../room.ts";
 import { checkSigV4, readSigV4, type SignedCall } from "./sigv4.ts";
 
@@ -18,6 +18,8 @@ export interface WorkCaller {
 const keyIdPrefix = "HPAK";
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const service = "sagemaker";
+/** Whoever signs with a key sends work in, as an operator does. */
+const keyRoles = ["operator"] as const;
 /** The time of the last call is written at most so often. */
 const usedEveryMs = 60_000;
 
@@ -33,7 +35,7 @@ export async function createWorkKey(
   caller: PersonCaller,
   { name, stores, tasks }: NewWorkKey,
 ): Promise<{ accessKeyId: string; secretAccessKey: string }> {
-  checkGrant(caller, { roles: ["operator"], stores, tasks });
+  checkGrant(caller, { roles: keyRoles, stores, tasks });
   const accessKeyId = `${keyIdPrefix}${[...random.bytes(16)].map((byte) => alphabet[byte & 31]).join("")}`;
   const secretAccessKey = toBase64(random.bytes(30));
   const by = actorOf(caller);
@@ -51,7 +53,7 @@ export async function createWorkKey(
   return { accessKeyId, secretAccessKey };
 }
 
-/** Good for nothing from now on. False where it was that already. Errors: HP_NOT_FOUND. */
+/** Good for nothing from now on. False where it was that already. Errors: HP_NOT_FOUND, HP_FORBIDDEN. */
 export async function revokeWorkKey(
   { database, clock, audit }: HubParts,
   caller: PersonCaller,
@@ -60,10 +62,11 @@ export async function revokeWorkKey(
   return database.write(async (trx) => {
     const known = await trx.db
       .selectFrom("work_keys")
-      .select("revoked_ms")
+      .select(["revoked_ms", "stores", "tasks"])
       .where("key_id", "=", keyId)
       .executeTakeFirst();
     if (!known) throw new HoldpointError("HP_NOT_FOUND", "there is no such key");
+    checkGrant(caller, { roles: keyRoles, stores: scopeOf(known.stores), tasks: scopeOf(known.tasks) });
     if (known.revoked_ms !== null) return false;
     await trx.db
       .updateTable("work_keys")
@@ -115,10 +118,9 @@ export async function signerOf(
       .write(({ db }) => db.updateTable("work_keys").set({ used_ms: nowMs }).where("key_id", "=", row.key_id).execute())
       .catch(() => undefined);
   }
-  const list = (text: string | null): Scope => (text === null ? null : (JSON.parse(text) as string[]));
   return {
     ...{ keyId: row.key_id, name: row.name, secret: row.secret, scope: signed.scope },
-    ...{ stores: list(row.stores), tasks: list(row.tasks) },
+    ...{ stores: scopeOf(row.stores), tasks: scopeOf(row.tasks) },
   };
 }
 
