@@ -11,6 +11,8 @@ import {
   ValidationException,
 } from "@aws-sdk/client-sagemaker-a2i-runtime";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
+import { eraseCase } from "../../cloud-sync/hub/privacy/case-erasure.ts";
 import { callHub } from "../support/hub-agent.ts";
 import { openDropInPlace, reviewer, type DropInPlace } from "../support/hub-drop-in.ts";
 import { overBothUrls } from "../support/hub-start.ts";
@@ -188,6 +190,32 @@ function a2i(open: () => Promise<DropInPlace>): void {
     expect(bare.headers.get("x-amzn-errortype")).toBe("MissingAuthenticationTokenException");
     const listed = await callHub(place.url, admin, "GET", "/v1/work-keys");
     expect(JSON.stringify(listed.json)).not.toContain(credentials.secretAccessKey);
+  });
+
+  test("what came in as a loop's input goes with its case", async () => {
+    await start("loop-erased", { note: "a man in a red coat" });
+    const loop = () =>
+      place.database.read((db) =>
+        db
+          .selectFrom("a2i_loops")
+          .select(["case_id", "input"])
+          .where("name", "=", "loop-erased")
+          .executeTakeFirstOrThrow(),
+      );
+    const { case_id: caseId, input } = await loop();
+    expect(input).toContain("red coat");
+    const lead: PersonCaller = {
+      ...{ kind: "person", id: "lead", name: "Lena", roles: ["lead"], permissions: new Set(["lead"]) },
+      ...{ stores: null, tasks: null, skills: [], sessionId: "s" },
+    };
+    const { parts, vault, listener } = place;
+    expect(await eraseCase({ ...parts, vault, listener }, lead, caseId, "the shopper asked")).toMatchObject({
+      erased: true,
+    });
+    expect((await loop()).input).not.toContain("red coat");
+    expect(await client.send(new DescribeHumanLoopCommand({ HumanLoopName: "loop-erased" }))).toMatchObject({
+      ...{ HumanLoopStatus: "Failed", FailureCode: "Erased" },
+    });
   });
 
   test("Rekognition's answer starts a loop where the activation conditions hold, and only there", async () => {

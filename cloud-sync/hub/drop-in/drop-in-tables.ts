@@ -35,7 +35,7 @@ export interface DropInTables {
     readonly case_id: string;
     /** SHA-256 over flow and input: the same name with another one is a conflict. */
     readonly digest: string;
-    /** InputContent as it came. */
+    /** InputContent as it came; `null` once the case is erased. */
     readonly input: string;
     /** The key that what people answer is called by in the output. */
     readonly answer_name: string;

@@ -3,6 +3,7 @@ import { HoldpointError, newId } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
+import { type CaseTables } from "../cases/case-tables.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { appendToFeed } from "../feed/feed.ts";
 import { type HubParts } from "../room.ts";
@@ -14,22 +15,13 @@ export interface PrivacyParts extends HubParts {
   readonly listener: CaseListener;
 }
 
-const caseColumns = [
+/** What the erasure of a case asks of its row. */
+export const erasableColumns = [
   ...(["case_id", "store", "task", "agent_id", "decision_id", "view"] as const),
   ...(["decision", "first_decision", "picture_state"] as const),
 ] as const;
 
-export interface ErasableCase {
-  readonly case_id: string;
-  readonly store: string;
-  readonly task: string;
-  readonly agent_id: string | null;
-  readonly decision_id: string;
-  readonly view: string;
-  readonly decision: string | null;
-  readonly first_decision: string | null;
-  readonly picture_state: "none" | "wanted" | "kept" | "gone";
-}
+export type ErasableCase = Pick<CaseTables["cases"], (typeof erasableColumns)[number]>;
 
 /**
  * Erases a case's content because somebody asked for it, here and in the store's journal. What was answered, and that it
@@ -46,7 +38,7 @@ export async function eraseCase(
   const erased = await database.write(async (trx) => {
     const row = await trx.db
       .selectFrom("cases")
-      .select([...caseColumns, "state"])
+      .select([...erasableColumns, "state"])
       .where("case_id", "=", caseId)
       .$if(database.kind === "postgres", (query) => query.forUpdate())
       .executeTakeFirst();
@@ -65,10 +57,6 @@ export async function eraseCase(
   return { id: caseId, erased };
 }
 
-export function erasableColumns(): typeof caseColumns {
-  return caseColumns;
-}
-
 /** The erasure itself, for cases whose rows the caller has locked in this transaction. */
 export async function eraseCases(
   parts: PrivacyParts,
@@ -81,6 +69,8 @@ export async function eraseCases(
   const ids = cases.map((one) => one.case_id);
   await parts.vault.erase(trx, ids);
   await trx.db.deleteFrom("blob_parts").where("case_id", "in", ids).execute();
+  // What came in as a loop's input is the case's content once more; the loop says of itself that it was erased.
+  await trx.db.updateTable("a2i_loops").set({ input: "null" }).where("case_id", "in", ids).execute();
   for (const one of cases) {
     await trx.db
       .updateTable("cases")

@@ -18,4 +18,14 @@ export const privacyMigrations: Readonly<Record<string, Migration>> = {
       await db.schema.createIndex("quarantine_at").on("quarantine").columns(["at_ms"]).execute();
     },
   },
+  "92-erasure": {
+    up: async (db: Kysely<unknown>) => {
+      // What else may have a case's content in it is found by the case.
+      await db.schema.createIndex("a2i_loops_case").on("a2i_loops").columns(["case_id"]).execute();
+      await db.schema.createIndex("quarantine_case").on("quarantine").columns(["store", "decision_id"]).execute();
+      // Until now the input of a loop stayed when its case was erased.
+      await sql`update a2i_loops set input = 'null'
+        where case_id in (select case_id from cases where state = 'erased')`.execute(db);
+    },
+  },
 };

@@ -105,7 +105,7 @@ export async function forgetStep(parts: PrivacyParts): Promise<number> {
     count += await database.write(async (trx) => {
       const due = await trx.db
         .selectFrom("cases")
-        .select(erasableColumns())
+        .select(erasableColumns)
         .where((row) =>
           row.or([
             row.and([row("state", "=", "final"), row("final_ms", "<", nowMs - rule.keepMs)]),
