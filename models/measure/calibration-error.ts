@@ -10,6 +10,9 @@ export interface ReliabilityBin {
   readonly accuracy: number;
 }
 
+/** A bin of fewer labels says next to nothing: even if all of them are right, its interval of 95 % is wider than 0.11. */
+export const fewLabels = 30;
+
 /** The bins of the reliability diagram: `bins` of equal width, (lower, upper], 0 in the first. */
 export function reliability(
   confidence: ArrayLike<number>,

@@ -69,6 +69,8 @@ describe.skipIf(!hasChromium)("the gate's report in Chromium", () => {
     expect(await page.locator("#what-threshold").textContent()).toBe(String(gateThreshold));
     expect(await page.locator("#what-standing").textContent()).toBe("certified");
     expect(await page.locator("#what-coverage").textContent()).toContain(`${accepted} of 3000`);
+    expect(await page.locator("#reliability rect").count()).toBe(15);
+    expect(await page.locator("#reliability rect.few, #bins tr:has-text('few')").count()).toBe(0);
     await page.close();
   });
 
@@ -117,6 +119,10 @@ describe.skipIf(!hasChromium)("the gate's report in Chromium", () => {
       "not certified: these labels prove no gate threshold",
     );
     expect(await page.locator("#bins tr").count()).toBeGreaterThan(3);
+    // Sixty labels over fifteen bars: each of them rests on few, and the table says so as well.
+    const bars = await page.locator("#reliability rect").count();
+    expect(await page.locator("#reliability rect.few").count()).toBe(bars);
+    expect(await page.locator("#bins tr").filter({ hasText: "(few)" }).count()).toBe(bars);
     expect(await page.getByRole("row").filter({ hasText: "store=" }).first().textContent()).toContain(
       "nothing certified",
     );

@@ -49,6 +49,11 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     await page.getByRole("heading", { name: /product identification/i, level: 1 }).waitFor();
     await page.getByRole("img", { name: /Risk over coverage of 260 labels/ }).waitFor();
     await page.getByRole("img", { name: /Evidence over time/ }).waitFor();
+    // Each bar with its interval; 260 labels over eight bars are more than few in each.
+    const diagram = page.getByRole("img", { name: /Reliability/ });
+    expect(await diagram.locator(".plot-interval").count()).toBe(await diagram.locator(".plot-bar").count());
+    await page.getByRole("region", { name: "Reliability", exact: true }).locator("summary").click();
+    await page.getByRole("table", { name: "Reliability" }).getByRole("columnheader", { name: "Interval" }).waitFor();
     const slider = page.getByRole("slider");
     await slider.focus();
     const before = await page.getByRole("status").filter({ hasText: "Of 1,000 decisions" }).textContent();

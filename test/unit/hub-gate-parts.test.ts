@@ -4,6 +4,8 @@ import { gateFigures, figureAt } from "../../cloud-sync/hub/gate/gate-figures.ts
 import { gateOffers } from "../../cloud-sync/hub/gate/gate-offers.ts";
 import { gateTerms } from "../../cloud-sync/hub/gate/store-terms.ts";
 import { isWithinLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
+import { clopperPearson } from "../../models/measure/binomial.ts";
+import { expectedCalibrationError } from "../../models/measure/calibration-error.ts";
 import { certify } from "../../models/measure/certify.ts";
 import { proposalsFor, type ProposalStore } from "../../cloud-sync/hub/gate/gate-proposals.ts";
 
@@ -33,6 +35,46 @@ describe("figures of a gate", () => {
     // Fifty drawn with a tenth stand for five hundred: half of all decisions.
     expect(curve[0]).toMatchObject({ gateThreshold: 0.9, coverage: 0.5 });
     expect(gateFigures([])).toMatchObject({ labels: 0, curve: [], calibrationError: null });
+  });
+
+  it("give each bar of the reliability diagram the exact interval of its labels, and mark those of few", () => {
+    const { reliability, calibrationError } = gateFigures(labels(200));
+    const shown = labels(200);
+    const occupied = reliability.filter(({ items }) => items > 0);
+    expect(occupied.reduce((sum, { items }) => sum + items, 0)).toBe(200);
+    for (const { lower, upper, items, accuracy, accuracyLower, accuracyUpper, isFew } of occupied) {
+      const inside = shown.filter(({ confidence }) => confidence > lower && confidence <= upper);
+      const right = inside.filter(({ isWrong }) => !isWrong).length;
+      expect({ items, accuracy }).toEqual({ items: inside.length, accuracy: right / inside.length });
+      expect({ lower: accuracyLower, upper: accuracyUpper }).toEqual(clopperPearson(right, inside.length, 0.05));
+      expect(isFew).toBe(inside.length < 30);
+    }
+    expect(
+      new Set(gateFigures(labels(400)).reliability.flatMap(({ items, isFew }) => (items > 0 ? [isFew] : []))),
+    ).toEqual(new Set([true, false]));
+    const own = labels(200).map(({ isWrong }) => (isWrong ? 0 : 1));
+    const confidence = labels(200).map((label) => label.confidence);
+    expect(calibrationError).toBeCloseTo(expectedCalibrationError(confidence, own), 12);
+  });
+
+  it("weigh the labels of the bar that the gate threshold divides, where the chances of a label differ", () => {
+    // Below the gate threshold every decision has a label, a fifth of them wrong; above it a tenth has, none of them wrong.
+    const drawn = [
+      ...Array.from({ length: 100 }, () => ({ confidence: 0.95, isWrong: false, propensity: 0.1 })),
+      ...Array.from({ length: 100 }, (_, n) => ({ confidence: 0.94, isWrong: n % 5 === 0, propensity: 1 })),
+      ...Array.from({ length: 40 }, (_, n) => ({ confidence: 0.5, isWrong: n < 20, propensity: 1 })),
+    ];
+    const { reliability, calibrationError } = gateFigures(drawn);
+    const [even, divided] = reliability.filter(({ items }) => items > 0);
+    expect(even).toMatchObject({ items: 40, accuracy: 0.5 });
+    expect(even?.accuracyUpper).toBe(clopperPearson(20, 40, 0.05).upper);
+    // 1,000 right ones and 80 of 100, and not 180 of 200.
+    expect(divided).toMatchObject({ items: 200, isFew: false });
+    expect(divided?.accuracy).toBeCloseTo(1_080 / 1_100, 12);
+    expect(divided?.confidence).toBeCloseTo((1_000 * 0.95 + 100 * 0.94) / 1_100, 12);
+    expect(divided?.accuracyLower).toBeLessThan(1_080 / 1_100);
+    expect(divided?.accuracyUpper).toBeGreaterThan(1_080 / 1_100);
+    expect(calibrationError).toBeCloseTo(Math.abs(1_080 - 1_000 * 0.95 - 100 * 0.94) / 1_140, 9);
   });
 });
 

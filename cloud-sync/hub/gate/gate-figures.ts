@@ -1,10 +1,6 @@
 import { clopperPearson } from "../../../models/measure/binomial.ts";
-import {
-  expectedCalibrationError,
-  reliability,
-  type ReliabilityBin,
-} from "../../../models/measure/calibration-error.ts";
 import { auditedErrorShare } from "../../../models/measure/inverse-propensity.ts";
+import { figureReliability, type FigureBin } from "./gate-reliability.ts";
 
 /** What labels say of a gate, for people to look at. Pure; certificates are made elsewhere and of other tests. */
 
@@ -35,7 +31,7 @@ export interface GateFigures {
   /** How the intervals were made: exactly where every label was certain, else by inverse propensity. */
   readonly method: "clopper_pearson" | "inverse_propensity";
   readonly curve: readonly FigurePoint[];
-  readonly reliability: readonly ReliabilityBin[];
+  readonly reliability: readonly FigureBin[];
   /** Expected calibration error over the bins above; null without labels. */
   readonly calibrationError: number | null;
 }
@@ -43,7 +39,6 @@ export interface GateFigures {
 const level = 0.05;
 /** Points of a curve, evenly over the coverage. */
 const pointsMax = 100;
-const binCount = 15;
 
 export function gateFigures(labels: readonly FigureLabel[]): GateFigures {
   if (labels.length === 0) {
@@ -51,15 +46,13 @@ export function gateFigures(labels: readonly FigureLabel[]): GateFigures {
   }
   const sorted = [...labels].sort((a, b) => b.confidence - a.confidence);
   const isCertain = sorted.every(({ propensity }) => propensity === 1);
-  const confidence = Float64Array.from(sorted, (label) => label.confidence);
-  const correct = Float64Array.from(sorted, (label) => (label.isWrong ? 0 : 1));
+  const { bins, calibrationError } = figureReliability(sorted);
   return {
     labels: sorted.length,
     method: isCertain ? "clopper_pearson" : "inverse_propensity",
     curve: curveOf(sorted, isCertain),
-    // Inside of a bin the chance of a label hardly differs, so the bins need no weights.
-    reliability: reliability(confidence, correct, binCount),
-    calibrationError: expectedCalibrationError(confidence, correct, binCount),
+    reliability: bins,
+    calibrationError,
   };
 }
 

@@ -54,6 +54,7 @@ const figurePoint = z.strictObject({
 });
 const reliabilityBin = z.strictObject({
   ...{ lower: share, upper: share, items: count, confidence: share, accuracy: share },
+  ...{ accuracyLower: share, accuracyUpper: share, isFew: z.boolean() },
 });
 const gateSetting = z.strictObject({
   ...{ gateThreshold: share.nullable(), reviewsPer1000: z.number(), wrongPer1000: z.number(), selectiveRisk: share },

@@ -72,6 +72,11 @@ export interface GateDetail extends Omit<GateLine, "stores" | "cap"> {
       readonly items: number;
       readonly confidence: number;
       readonly accuracy: number;
+      /** Interval of 95 % of the accuracy. */
+      readonly accuracyLower: number;
+      readonly accuracyUpper: number;
+      /** Labels so few that the bar says next to nothing. */
+      readonly isFew: boolean;
     }[];
     readonly calibrationError: number | null;
   };

@@ -1,5 +1,5 @@
 import { clopperPearson } from "../../../models/measure/binomial.ts";
-import { expectedCalibrationError, reliability } from "../../../models/measure/calibration-error.ts";
+import { expectedCalibrationError, fewLabels, reliability } from "../../../models/measure/calibration-error.ts";
 import { type Certificate, certify, type ErrorContract } from "../../../models/measure/certify.ts";
 import {
   type CurvePoint,
@@ -34,6 +34,8 @@ export interface ShownBin {
   readonly accuracy: number;
   readonly lower: number;
   readonly upper: number;
+  /** Labels so few that the bar says next to nothing. */
+  readonly isFew: boolean;
 }
 
 /** The curve of a group and what describes it. */
@@ -90,6 +92,7 @@ export function curveOf({ key, confidence, correct }: ScoreGroup, pointsMax: num
         confidence: mean,
         accuracy,
         ...clopperPearson(Math.round(accuracy * items), items, shownLevel),
+        isFew: items < fewLabels,
       })),
   };
 }

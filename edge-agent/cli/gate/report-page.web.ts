@@ -141,9 +141,9 @@ function drawCurve(group: ReportGroup, maxError: number): Plot {
 function drawReliability(group: ReportGroup): void {
   const { svg, x, y } = plot("reliability", ["confidence", "share of right answers"], 1);
   draw(svg, "line", { class: "contract", x1: x(0), x2: x(1), y1: y(0), y2: y(1) });
-  for (const { from, to, accuracy, confidence, lower, upper } of group.bins) {
+  for (const { from, to, accuracy, confidence, lower, upper, isFew } of group.bins) {
     draw(svg, "rect", {
-      class: "band",
+      class: isFew ? "band few" : "band",
       x: x(from) + 1,
       width: x(to) - x(from) - 2,
       y: y(accuracy),
@@ -152,11 +152,11 @@ function drawReliability(group: ReportGroup): void {
     draw(svg, "line", { class: "risk", x1: x(confidence), x2: x(confidence), y1: y(lower), y2: y(upper) });
     draw(svg, "circle", { class: "certified", cx: x(confidence), cy: y(accuracy), r: 3.5 });
   }
-  const rows = group.bins.map(({ from, to, n, confidence, accuracy, lower, upper }) => {
+  const rows = group.bins.map(({ from, to, n, confidence, accuracy, lower, upper, isFew }) => {
     const row = document.createElement("tr");
     const cells = [
       `${from.toFixed(3)} to ${to.toFixed(3)}`,
-      String(n),
+      isFew ? `${n} (few)` : String(n),
       inPercent(confidence, 1),
       inPercent(accuracy, 1),
       `${inPercent(lower, 1)} to ${inPercent(upper, 1)}`,

@@ -21,6 +21,7 @@ svg text { fill: var(--quiet); font-size: 13px; }
 svg .axis { fill: var(--ink); }
 .grid { stroke: var(--line); }
 .band { fill: var(--band); }
+.few { fill: none; stroke: var(--quiet); stroke-dasharray: 3 3; }
 .risk { fill: none; stroke: var(--accent); stroke-width: 2; }
 .contract { stroke: var(--warn); stroke-width: 1.5; stroke-dasharray: 6 4; }
 .certified { fill: var(--accent); stroke: var(--surface); stroke-width: 2; }

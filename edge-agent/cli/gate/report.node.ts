@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fewLabels } from "../../../models/measure/calibration-error.ts";
 import { type ErrorContract } from "../../../models/measure/certify.ts";
 import { decisionPrice } from "../../../models/measure/decision-costs.ts";
 import { type ReportCosts } from "./contract-options.ts";
@@ -100,7 +101,7 @@ function reliabilitySection({ ece, data }: Report): string {
 <h2 id="reliability-title">Reliability</h2>
 <figure><svg id="reliability" viewBox="0 0 660 356" role="img" aria-label="Share of right answers over confidence; the table below has the numbers"></svg>
 <figcaption class="quiet">Bars and dots: share of right answers of 15 equal ranges of confidence, with 95 % intervals (Clopper–Pearson).
-Dashed: what a calibrated confidence would give. Expected calibration error of all ${whole(labels)} labels: ${ece.toFixed(4)}.</figcaption></figure>
+Hollow bars rest on fewer than ${fewLabels} labels. Dashed line: what a calibrated confidence would give. Expected calibration error of all ${whole(labels)} labels: ${ece.toFixed(4)}.</figcaption></figure>
 <details><summary>The numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="Reliability, numbers"><table>
 <thead><tr><th scope="col">Confidence</th><th scope="col">Labels</th><th scope="col">Mean</th><th scope="col">Right</th><th scope="col">95 % interval</th></tr></thead>
 <tbody id="bins"></tbody></table></div></details>

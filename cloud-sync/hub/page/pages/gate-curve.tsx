@@ -5,6 +5,7 @@ import { bandTexts, gateText, lowestFor, shareText, whatIf } from "../gate-words
 import { DataTable } from "../parts/data-table.tsx";
 import { pathOf, SharePlot } from "../parts/share-plot.tsx";
 import { countText } from "../words.ts";
+import { Reliability } from "./gate-reliability.tsx";
 
 /** Risk over coverage with a slider "what if", and how far the confidences can be believed. */
 export function GateCurve({ gate }: { readonly gate: GateDetail }): JSX.Element {
@@ -134,53 +135,4 @@ function niceMax(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   const step = [1, 2, 5, 10].find((times) => times * power >= value) ?? 10;
   return Math.min(1, step * power);
-}
-
-function Reliability({ gate }: { readonly gate: GateDetail }): JSX.Element {
-  const bins = gate.figures.reliability.filter(({ items }) => items > 0);
-  const { calibrationError } = gate.figures;
-  return (
-    <section class="panel-card" aria-labelledby="reliability-title">
-      <h2 id="reliability-title">Reliability</h2>
-      <SharePlot
-        label="Reliability: share right over confidence"
-        {...{ xName: "confidence", yName: "share right", yMax: 1 }}
-      >
-        {({ x, y }) => (
-          <>
-            <line class="plot-promise" x1={x(0)} y1={y(0)} x2={x(1)} y2={y(1)} />
-            {bins.map((bin) => (
-              <rect
-                key={bin.lower}
-                class="plot-bar"
-                x={x(bin.lower) + 1}
-                width={x(bin.upper) - x(bin.lower) - 2}
-                y={y(bin.accuracy)}
-                height={y(0) - y(bin.accuracy)}
-              />
-            ))}
-          </>
-        )}
-      </SharePlot>
-      <p class="quiet">
-        Bars on the dashed line: the confidence means what it says.
-        {calibrationError === null ? "" : ` Expected calibration error ${shareText(calibrationError)}`}, 15 bins,{" "}
-        {countText(gate.figures.labels)} labels.
-      </p>
-      <details>
-        <summary>The same as a table</summary>
-        <DataTable
-          caption="Reliability"
-          rows={bins}
-          keyOf={({ lower }) => String(lower)}
-          columns={[
-            { name: "Confidence", cell: ({ lower, upper }) => `${shareText(lower)} – ${shareText(upper)}` },
-            { name: "Labels", cell: ({ items }) => countText(items), isNumber: true },
-            { name: "Mean confidence", cell: ({ confidence }) => shareText(confidence), isNumber: true },
-            { name: "Right", cell: ({ accuracy }) => shareText(accuracy), isNumber: true },
-          ]}
-        />
-      </details>
-    </section>
-  );
 }
