@@ -21,7 +21,7 @@ const adjustSchema = z.strictObject({ slope: z.number().gt(0).max(100), offset: 
 /** Certificates that one agent is sent or given; HP_GATE_CERTIFICATE for what is above it. */
 export const certificatesMax = 2048;
 
-export const certificateSchema = z.strictObject({
+const certificateFields = z.strictObject({
   v: z.literal(1),
   /** UUID, version 7. With `renewal` it names one document. */
   id: z.uuid(),
@@ -53,6 +53,11 @@ export const certificateSchema = z.strictObject({
    * given to the command that made it.
    */
   residual: z.strictObject({ below: share.nullable(), adjust: adjustSchema.nullable() }).optional(),
+  /**
+   * Where the gate threshold in force is not the proved one, because somebody raised it or it has lapsed: the proved one.
+   * `labels`, `accepted`, `errors`, `coverage`, `level` and `upperBound` speak of it.
+   */
+  provedGateThreshold: share.optional(),
   basis: z.enum(["launch", "evidence", "raised", "alarm", "lapsed", "collecting"]),
   method: z.enum(["fallback_auto", "e_process", "none"]),
   labels: count,
@@ -72,6 +77,13 @@ export const certificateSchema = z.strictObject({
   /** Base64 of the 64 bytes of Ed25519; empty where it is not signed, which only a file of one's own may be. */
   signature: z.string().max(128),
 });
+
+/** A raise is upwards: a document that accepts from below what it says is proved is none. */
+export const certificateSchema = certificateFields.refine(
+  ({ gateThreshold, provedGateThreshold }) =>
+    provedGateThreshold === undefined || gateThreshold === null || provedGateThreshold < gateThreshold,
+  { path: ["provedGateThreshold"], error: "is not below the gate threshold in force" },
+);
 export type Certificate = z.infer<typeof certificateSchema>;
 
 /** What is signed and verified: the canonical JSON of all but the signature. */

@@ -104,12 +104,33 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     const page = await newPage();
     await signIn(page, room, "ada", `/gates/${gateTask}`);
     await page.getByRole("button", { name: "Raise", exact: true }).press("Enter");
-    await page.getByLabel("To").fill("0.9765");
-    await page.getByLabel("Why").fill("Christmas");
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Why").fill("Christmas");
+    // A blank is no gate threshold, and does not mean "nothing is accepted".
+    await page.keyboard.press("Enter");
+    await dialog.getByText("Say which gate threshold: a number from 0 to 1.").waitFor();
+    await dialog.getByLabel("Nothing is accepted: every decision goes to people").check();
+    await dialog.getByText(/→ 1000 reviews per 1,000 decisions/).waitFor();
+    await dialog.getByLabel("A gate threshold").check();
+    await dialog.getByLabel("Gate threshold", { exact: true }).fill("0.1");
+    await page.keyboard.press("Enter");
+    await dialog.getByText(/holds now: only evidence lowers one/).waitFor();
+    await dialog.getByLabel("Gate threshold", { exact: true }).fill("0.9765");
+    await dialog.getByText(/By 260 labels: \d+ → 9\d\d reviews per 1,000 decisions, and [\d.]+ → 0.0 wrong/).waitFor();
     await page.keyboard.press("Enter");
     await page.getByText("Raised; the agents are told.").waitFor();
     await page.locator(".stats").getByText("0.9765").waitFor();
     await page.locator(".stats").getByText("raised by hand").waitFor();
+    // Who, when and why; what is proved is said of the gate threshold that it is proved of.
+    await page.getByText(/Raised to 0.9765, by Ada Lovelace/).waitFor();
+    await page.getByText(/: Christmas$/).waitFor();
+    await page
+      .locator(".stats")
+      .getByText(/wrong from the proved 0\.\d+ on/)
+      .waitFor();
+    const lines = page.getByRole("table", { name: "Certificates, newest first" }).getByRole("row");
+    await lines.nth(1).filter({ hasText: "raised by hand" }).getByText("in force").waitFor();
+    await lines.nth(2).filter({ hasText: "proved at the launch" }).getByText("raised by hand").waitFor();
     await page.getByRole("button", { name: "Take the raise back" }).press("Enter");
     await page.getByRole("dialog").getByText("0.9765").waitFor();
     await page.getByLabel("Why").fill("Over");
@@ -117,6 +138,8 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     await page.getByText("Taken back; the agents are told.").waitFor();
     await page.locator(".stats").getByText("proved at the launch").waitFor();
     expect(await page.getByRole("button", { name: "Take the raise back" }).count()).toBe(0);
+    expect(await page.getByText(/by Ada Lovelace/).count()).toBe(0);
+    await lines.nth(2).filter({ hasText: "raised by hand" }).getByText("the raise was taken back").waitFor();
   });
 
   it("have no accessibility fault that axe finds, in light and dark, and nothing scrolls sideways on a tablet", async () => {

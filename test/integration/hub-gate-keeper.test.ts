@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { listGates } from "../../cloud-sync/hub/gate/gate-list.ts";
+import { listGates, newestState } from "../../cloud-sync/hub/gate/gate-list.ts";
+import { raiseGate, raiseOf } from "../../cloud-sync/hub/gate/gate-raising.ts";
 import { changeLimits, type GateLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
 import { endProposal, renewProposals } from "../../cloud-sync/hub/gate/proposal-desk.ts";
 import { missShareOf } from "../../cloud-sync/hub/gate/label-quality.ts";
@@ -226,6 +227,42 @@ function keeperSuite(
     clock.advance(15 * 86_400_000);
     await keep();
     expect(await state()).toMatchObject({ kind: "lapsed", gate_threshold: null, lapse_ms: null });
+  });
+
+  test("a lapsed certificate says what was proved, and that nothing is in force", async () => {
+    const { task, held, judge, keep } = await begin();
+    await judge(await held(90, { confidence: 0.95 }));
+    await keep();
+    clock.advance(15 * 86_400_000);
+    await keep();
+    const rows = await place.database.read((db) =>
+      db.selectFrom("gate_certificates").select("body").where("task", "=", task).orderBy("issued_ms", "desc").execute(),
+    );
+    expect(rows.map(({ body }) => JSON.parse(body) as unknown)).toMatchObject([
+      { basis: "lapsed", gateThreshold: null, provedGateThreshold: 0.9 },
+      { basis: "evidence", gateThreshold: 0.9 },
+    ]);
+  });
+
+  test("what a gate was raised to holds for a model that comes later, until it is taken back", async () => {
+    const { task, held, judge, keep } = await begin();
+    const gate = { level: "fleet", scope: "-", task, label: null, rung: "fine" } as const;
+    await judge(await held(90, { confidence: 0.95 }));
+    await keep();
+    await raiseGate(place.parts, admin, gate, { gateThreshold: null, why: "counterfeits about" });
+    const raise = () => place.database.read((db) => raiseOf(db, gate));
+    const atMs = Math.round(clock.wallMs());
+    expect(await raise()).toEqual({ gateThreshold: null, by: "Olga", atMs, why: "counterfeits about" });
+    const model = `sha256:${"e".repeat(64)}`;
+    await judge(await held(90, { confidence: 0.95, sample: { model } }));
+    await keep();
+    const newest = () => place.database.read((db) => newestState(db, gate));
+    expect(await newest()).toMatchObject({ model, kind: "certified", raised: "people", gateThreshold: null });
+    expect(await raiseGate(place.parts, admin, gate, { gateThreshold: "evidence", why: "over" })).toMatchObject({
+      raised: 2,
+    });
+    expect(await newest()).toMatchObject({ model, raised: null, gateThreshold: 0.9 });
+    expect(await raise()).toBeNull();
   });
 
   /** What the heartbeats of one store told, as `addDecisions` keeps it. */

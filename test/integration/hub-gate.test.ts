@@ -48,6 +48,7 @@ function gateSuite(start: StartHub): void {
       contract: { maxError: number } | null;
       state: { kind: string; labels: number; gateThreshold: number | null } | null;
     }[];
+  const gate = () => call("GET", `/v1/gates/${gateTask}`);
   const bundle = async () => {
     const read = configBundleSchema.parse((await agent.call("GET", "/v1/config")).json);
     return { version: read.version, certificates: read.certificates.map((one) => certificateSchema.parse(one)) };
@@ -187,13 +188,38 @@ function gateSuite(start: StartHub): void {
     const raised = await certified((one) => one.basis === "raised");
     expect(raised).toMatchObject({ gateThreshold: 0.95, renewal: 1 });
     expect(raised.id).not.toBe(before.id);
-    expect(raised.version).toBe(before.version + 1);
+    // What is in force, and what was proved, of which the counts and the bound are.
+    expect(before).not.toHaveProperty("provedGateThreshold");
+    expect(raised).toMatchObject({
+      ...{ provedGateThreshold: before.gateThreshold, upperBound: before.upperBound },
+      ...{ accepted: before.accepted, errors: before.errors, coverage: before.coverage },
+    });
+    const { version, ...document } = raised;
+    expect(version).toBe(before.version + 1);
+    expect(isSigned(document)).toBe(true);
+    expect(isSigned({ ...document, provedGateThreshold: 0.1 })).toBe(false);
+    expect((await gate()).json).toMatchObject({
+      raise: {
+        gateThreshold: 0.95,
+        by: expect.any(String) as unknown,
+        atMs: expect.any(Number) as unknown,
+        why: "test",
+      },
+      certificates: [
+        { id: raised.id, ended: null },
+        { id: before.id, ended: { why: "raised", atMs: raised.issuedAtMs } },
+      ],
+    });
     expect(await gates()).toMatchObject([{ state: { raised: 0.95 } }]);
     expect(await raise(0.93)).toMatchObject({ status: 409, json: { code: "HP_CONFLICT" } });
     // Taken back, it is what the evidence proves again.
     const takenBack = await call("POST", `/v1/gates/${gateTask}/raise`, { gateThreshold: "evidence", why: "test" });
     expect(takenBack).toMatchObject({ status: 200, json: { raised: 1 } });
     expect(await gates()).toMatchObject([{ state: { raised: null } }]);
+    expect((await gate()).json).toMatchObject({
+      raise: null,
+      certificates: [{ basis: "launch", ended: null }, { id: raised.id, ended: { why: "taken_back" } }, {}],
+    });
     const again = await call("POST", `/v1/gates/${gateTask}/raise`, { gateThreshold: "evidence", why: "test" });
     expect(again).toMatchObject({ status: 409, json: { code: "HP_CONFLICT" } });
     expect(await certified((one) => one.basis === "launch")).toMatchObject({ gateThreshold: before.gateThreshold });
@@ -203,6 +229,8 @@ function gateSuite(start: StartHub): void {
     await audited(12, 0);
     const alarm = await certified((one) => one.basis === "alarm");
     expect(alarm).toMatchObject({ gateThreshold: null, epoch: 2, method: "none", upperBound: null });
+    const { certificates } = (await gate()).json as { certificates: unknown[] };
+    expect(certificates.slice(0, 2)).toMatchObject([{ ended: null }, { basis: "launch", ended: { why: "alarm" } }]);
     expect(await gates()).toMatchObject([{ state: { kind: "alarmed", gateThreshold: null } }]);
     const log = (await call("GET", "/v1/audit?action=gate.alarm")).json["items"] as { subject: string }[];
     expect(log).toMatchObject([{ subject: `gate:${gateTask}@fleet/-` }]);

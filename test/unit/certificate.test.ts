@@ -19,6 +19,17 @@ describe("a certificate document", () => {
     expect(verify?.(certificateBytes(signed), fromBase64(signed.signature))).toBe(true);
   });
 
+  it("says beside the gate threshold in force which one is proved, where somebody raised it or it has lapsed", () => {
+    for (const gateThreshold of [0.95, null]) {
+      const raised = certificate({ basis: "raised", gateThreshold, provedGateThreshold: 0.9 });
+      const signed = signedBy(key, raised);
+      expect(certificateSchema.parse(JSON.parse(JSON.stringify(signed)))).toEqual(signed);
+      const forged = { ...signed, provedGateThreshold: 0.8 };
+      expect(verify?.(certificateBytes(signed), fromBase64(signed.signature))).toBe(true);
+      expect(verify?.(certificateBytes(forged), fromBase64(forged.signature))).toBe(false);
+    }
+  });
+
   it("does not verify when anything in it has changed", () => {
     const signed = signedBy(key, certificate());
     const changed = { ...signed, gateThreshold: 0.1 };
@@ -36,6 +47,8 @@ describe("a certificate document", () => {
     ["a calibration that turns the order of confidences around", { adjust: { slope: -1, offset: 0 } }],
     ["a lapse after nothing", { lapse: { acceptedMax: 0, afterMs: 1 } }],
     ["a key that nobody knows", { gate: 0.1 }],
+    ["a gate threshold below the one that it says is proved", { provedGateThreshold: 0.95 }],
+    ["a proved gate threshold outside [0, 1]", { gateThreshold: null, provedGateThreshold: 1.5 }],
   ])("refuses %s", (_what, more) => {
     expect(certificateSchema.safeParse({ ...certificate(), ...more }).success).toBe(false);
   });

@@ -39,6 +39,11 @@ describe("certificates that came with a config", () => {
     ],
     ["of a newer kind", { ...fleet, v: 2 }, "v"],
     ["with a confidence that is none", { ...fleet, gateThreshold: -1 }, "gateThreshold"],
+    [
+      "that accepts from below what it proves",
+      signedBy(key, certificate({ gateThreshold: 0.8, provedGateThreshold: 0.9 })),
+      "provedGateThreshold",
+    ],
   ])("one %s takes the others of its task along, says so, and leaves the other tasks alone", (_what, bad, why) => {
     const { certificates, faults } = trustedCertificates([bad, fleet, other], trust);
     expect(certificates).toEqual([other]);

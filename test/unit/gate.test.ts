@@ -69,6 +69,14 @@ describe("the gate under a contract", () => {
     expect(of([{ ...fleet, gateThreshold: null, basis: "collecting" }])).toMatchObject({ why: "collecting" });
   });
 
+  it("asks for what is in force, whatever lower gate threshold a raised one says was proved", () => {
+    const raised: Certificate = { ...store, basis: "raised", gateThreshold: 0.97, provedGateThreshold: 0.5 };
+    expect(of([raised])).toMatchObject({ certified: true, gateThreshold: 0.97 });
+    expect(of([{ ...raised, gateThreshold: null }, fleet])).toMatchObject({ certified: false, why: "alarm" });
+    const lapsed: Certificate = { ...store, basis: "lapsed", gateThreshold: null, provedGateThreshold: 0.5 };
+    expect(of([lapsed])).toMatchObject({ certified: false, why: "lapsed" });
+  });
+
   it("is raised by the floor of a lower layer, by a label's own, and by the store's cap", () => {
     expect(of([fleet], by, { floor: 0.95 }).gateThreshold).toBe(0.95);
     expect(of([fleet], by, { floor: 0.5 }).gateThreshold).toBe(0.9);

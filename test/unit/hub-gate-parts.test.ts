@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { withEnds } from "../../cloud-sync/hub/gate/certificate-ends.ts";
+import { type IssuedCertificate } from "../../cloud-sync/hub/gate/certificate-issue.ts";
 import { p95Of } from "../../cloud-sync/hub/gate/answer-times.ts";
 import { gateFigures, figureAt } from "../../cloud-sync/hub/gate/gate-figures.ts";
 import { gateOffers } from "../../cloud-sync/hub/gate/gate-offers.ts";
@@ -8,6 +10,7 @@ import { clopperPearson } from "../../models/measure/binomial.ts";
 import { expectedCalibrationError } from "../../models/measure/calibration-error.ts";
 import { certify } from "../../models/measure/certify.ts";
 import { proposalsFor, type ProposalStore } from "../../cloud-sync/hub/gate/gate-proposals.ts";
+import { certificate } from "../support/certificates.ts";
 
 const labels = (count: number, wrongBelow = 0.7) =>
   Array.from({ length: count }, (_, n) => {
@@ -219,6 +222,56 @@ describe("proposals", () => {
     expect(isWithinLimits(proposal, { ...limits, gateThresholdMin: 0.8 })).toBe(false);
     expect(isWithinLimits(proposal, { ...limits, errorBoundMax: 0.005 })).toBe(false);
     expect(isWithinLimits(proposal, { ...limits, storesMax: 1 })).toBe(false);
+  });
+});
+
+describe("what ended a certificate", () => {
+  const issued = (
+    basis: IssuedCertificate["basis"],
+    atMs: number,
+    more: Partial<IssuedCertificate> = {},
+  ): IssuedCertificate => ({
+    ...certificate(),
+    residual: { below: null, calibration: "none" },
+    id: `c${atMs}`,
+    basis,
+    issuedAtMs: atMs,
+    ...more,
+  });
+  const endsOf = (oldestFirst: readonly IssuedCertificate[], running = oldestFirst.at(-1) ?? null) =>
+    withEnds([...oldestFirst].reverse(), running)
+      .map(({ ended }) => ended && [ended.why, ended.atMs])
+      .reverse();
+
+  it("is what came after it: a raise and its end, an alarm, a lapse, another promise, a new proof", () => {
+    const bases = ["launch", "raised", "launch", "evidence", "lapsed", "evidence", "alarm", "launch"] as const;
+    expect(endsOf(bases.map((basis, at) => issued(basis, at)))).toEqual([
+      ["raised", 1],
+      ["taken_back", 2],
+      ["replaced", 3],
+      ["lapsed", 4],
+      ["revived", 5],
+      ["alarm", 6],
+      ["replaced", 7],
+      null,
+    ]);
+    const looser = issued("collecting", 2, { maxError: 0.02 });
+    expect(endsOf([issued("launch", 1), looser])).toEqual([["contract", 2], null]);
+    expect(endsOf([issued("launch", 1), issued("collecting", 2)])).toEqual([["restarted", 2], null]);
+    expect(endsOf([issued("launch", 1), issued("launch", 2, { id: "c1", renewal: 2 })])).toEqual([
+      ["renewed", 2],
+      null,
+    ]);
+  });
+
+  it("is a new model, whose labels are newer, whether it has a certificate yet or not", () => {
+    const other = { model: `sha256:${"9".repeat(64)}` };
+    expect(endsOf([issued("launch", 1), issued("launch", 2, other)])).toEqual([["new_model", 2], null]);
+    // A rollback: the old one is in force again, and the new one has ended.
+    const back = [issued("launch", 1), issued("launch", 2, other), issued("launch", 3, { id: "c1", renewal: 2 })];
+    expect(endsOf(back)).toEqual([["renewed", 3], ["new_model", 3], null]);
+    expect(endsOf([issued("launch", 1)], issued("launch", 9, other))).toEqual([["new_model", null]]);
+    expect(endsOf([issued("launch", 1)], null)).toEqual([null]);
   });
 });
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { inStoryOrder } from "../../cloud-sync/hub/cases/case-story.ts";
 import { boardOf } from "../../cloud-sync/hub/page/board.ts";
 import { answerShown, eventText, sourceText } from "../../cloud-sync/hub/page/case-words.ts";
-import { byEpoch, stateWords } from "../../cloud-sync/hub/page/gate-words.ts";
+import { byEpoch, certificateLines, raiseText, standing, stateWords } from "../../cloud-sync/hub/page/gate-words.ts";
 import { hubKey, type HubKey } from "../../cloud-sync/hub/page/frame/keys.ts";
 import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
 import { addressOf, pageNames, placeOf } from "../../cloud-sync/hub/page/router.ts";
@@ -241,4 +241,51 @@ test("a gate that the hub does not keep is said to be so, whatever its certifica
   expect(stateWords(certified)).toMatchObject({ text: "certified", tone: "good" });
   expect(stateWords({ ...certified, overdueSinceMs: 5 })).toMatchObject({ text: "not kept", tone: "bad" });
   expect(stateWords({ ...certified, contract: null }).text).toBe("a guessed number");
+});
+
+describe("what a gate's page says", () => {
+  const issued = (id: string, renewal: number, model = "sha256:a") => ({
+    ...{ id, renewal, model, calibration: "none", basis: "launch", method: "fallback_auto", epoch: 1 },
+    ...{ gateThreshold: 0.7, labels: 100, accepted: 60, errors: 0, coverage: 0.6, upperBound: 0.04 },
+    ...{ issuedAtMs: renewal, ended: null },
+  });
+  const state = {
+    kind: "certified",
+    model: "sha256:a",
+    calibration: "none",
+    epoch: 1,
+    labels: 100,
+    labelsMissing: null,
+  };
+  const held = { ...state, residual: null, gateThreshold: 0.7, raised: null, issuedMs: 1, lapseMs: 2 };
+  const curve = [
+    { gateThreshold: 0.9, coverage: 0.2, risk: 0, lower: 0, upper: 0.1, labels: 20, errors: 0 },
+    { gateThreshold: 0.7, coverage: 0.6, risk: 0.05, lower: 0, upper: 0.1, labels: 60, errors: 3 },
+  ];
+  const figures = { labels: 100, method: "clopper_pearson", curve, reliability: [], calibrationError: null };
+
+  it("counts renewals of one certificate as one line, the newest first", () => {
+    const lines = certificateLines([issued("b", 2), issued("b", 1), issued("a", 1)]);
+    expect(lines.map(({ first, last }) => [last.id, first.renewal, last.renewal])).toEqual([
+      ["b", 1, 2],
+      ["a", 1, 1],
+    ]);
+  });
+
+  it("is of the model whose labels came last, not of an older one's certificate", () => {
+    const certificates = [issued("old", 1, "sha256:b"), issued("own", 1)];
+    expect(standing({ state: held, certificates })?.id).toBe("own");
+    expect(standing({ state: held, certificates: certificates.slice(0, 1) })).toBeNull();
+    expect(standing({ state: null, certificates })).toBeNull();
+  });
+
+  it("says before a raise what it would do to people's work", () => {
+    expect(raiseText({ state: held, figures }, 0.9)).toBe(
+      "By 100 labels: 400 → 800 reviews per 1,000 decisions, and 30.0 → 0.0 wrong accepts.",
+    );
+    expect(raiseText({ state: held, figures }, null)).toContain("400 → 1000 reviews");
+    const collecting = { ...held, gateThreshold: null };
+    expect(raiseText({ state: collecting, figures }, 0.9)).toContain("nothing below 0.9 will be");
+    expect(raiseText({ state: held, figures: { ...figures, curve: [] } }, 0.9)).toContain("no label");
+  });
 });

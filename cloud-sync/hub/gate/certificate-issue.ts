@@ -77,6 +77,8 @@ function documentOf(
     },
   };
   const { maxError, delta } = JSON.parse(row.contract) as GateContract;
+  // Raised or lapsed: what the labels prove they prove of another gate threshold than the one in force.
+  const isOther = proved !== null && proved.gateThreshold !== gateThreshold;
   return {
     ...{ v: 1, id: row.certificate ?? "", renewal: row.renewal, hub: hubId },
     scope: { level: row.level, name: row.scope },
@@ -84,6 +86,7 @@ function documentOf(
     ...{ maxError, delta, model: row.model, calibration: row.calibration },
     ...(row.residual === null ? {} : { residual: JSON.parse(row.residual) as Residual }),
     ...{ epoch, gateThreshold, basis, method, labels, accepted, errors, coverage, level },
+    ...(isOther ? { provedGateThreshold: proved.gateThreshold } : {}),
     // Of what people overlook no label tells: the bound of all errors is so much higher than that of the labels.
     upperBound: upperBound === null ? null : Math.min(1, upperBound / (1 - row.miss_share)),
     issuedAtMs: row.issued_ms,
@@ -107,7 +110,10 @@ async function tell(
   body: IssuedCertificate,
 ): Promise<void> {
   const { id, rung, gateThreshold, basis, maxError, delta, labels, accepted, errors, upperBound, epoch } = body;
-  const detail = { id, rung, gateThreshold, basis, maxError, delta, labels, accepted, errors, upperBound, epoch };
+  const detail = {
+    ...{ id, rung, gateThreshold, basis, maxError, delta, labels, accepted, errors, upperBound, epoch },
+    ...(body.provedGateThreshold === undefined ? {} : { provedGateThreshold: body.provedGateThreshold }),
+  };
   const type = events[basis];
   const subject = `gate:${task}${label === "" ? "" : `/${label}`}@${level}/${scope}`;
   await audit.record(trx, { actor: "hub", action: type, subject, detail });

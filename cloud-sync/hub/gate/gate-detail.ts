@@ -4,14 +4,17 @@ import { HoldpointError } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { type HubTables } from "../database/tables.ts";
 import { adjusted, type StoreAdjustment } from "../../../models/measure/store-adjustment.ts";
+import { withEnds, type EndedCertificate } from "./certificate-ends.ts";
 import { type IssuedCertificate } from "./certificate-issue.ts";
-import { gateFigures, type FigureLabel, type GateFigures } from "./gate-figures.ts";
+import { gateFigures, type GateFigures } from "./gate-figures.ts";
+import { type FigureLabel } from "./figure-label.ts";
 import { gateOffers, type GateOffer } from "./gate-offers.ts";
 import { gateTerms } from "./store-terms.ts";
 import { missShareOf } from "./label-quality.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { gateColumns, newestState, type GateName, type GateStateLine } from "./gate-list.ts";
 import { overdueSince } from "./gate-overdue.ts";
+import { raiseOf, type GateRaise } from "./gate-raising.ts";
 import { type GateLabelSource } from "./gate-tables.ts";
 
 type Db = Kysely<HubTables>;
@@ -41,6 +44,8 @@ export interface GateDetail extends GateName {
   /** The stores state different costs or capacities, and those of `contract` are means. */
   readonly isMeanOfStores: boolean;
   readonly state: GateStateLine | null;
+  /** By whom, when and why it is raised, as long as it is; null as well for a raise that an earlier release took down. */
+  readonly raise: GateRaise | null;
   /** Since when the hub should have counted its labels and looked at its certificates; null where it does. */
   readonly overdueSinceMs: number | null;
   readonly figures: GateFigures;
@@ -52,8 +57,8 @@ export interface GateDetail extends GateName {
   readonly waiting: { readonly open: number; readonly pending: number; readonly ready: number };
   /** Evidence over time, oldest first. */
   readonly evidence: readonly EvidenceAt[];
-  /** The newest first. */
-  readonly certificates: readonly IssuedCertificate[];
+  /** The newest first, each with what ended it. */
+  readonly certificates: readonly EndedCertificate[];
   /** What the contract and the reviewers' capacity allow together; null where no capacity is stated, or no label is there. */
   readonly capacity: (CapacityReport & { readonly reviewsPer1000: number }) | null;
   /** What a contract twice as strict or twice as loose would mean beside this one; empty without a contract or a label. */
@@ -100,7 +105,8 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName, n
     byRule: countsOf(rows.filter((row) => row.is_rule === 1)),
     waiting: await waitingOf(db, name, stores),
     evidence: state === null ? [] : await evidenceOf(db, name, state),
-    certificates: await certificatesOf(db, name),
+    raise: await raiseOf(db, name),
+    certificates: withEnds(await certificatesOf(db, name), state),
     capacity: capacityOf(figures, state?.gateThreshold ?? null, contract?.reviewsPer1000 ?? null),
     offers: contract === null ? [] : gateOffers(evidence, contract, await missShareOf({ db }, name.task)),
     answerP95Ms: await answerP95Of(db, name.task),

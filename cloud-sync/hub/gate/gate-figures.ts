@@ -1,16 +1,9 @@
 import { clopperPearson } from "../../../models/measure/binomial.ts";
 import { auditedErrorShare } from "../../../models/measure/inverse-propensity.ts";
+import { type FigureLabel } from "./figure-label.ts";
 import { figureReliability, type FigureBin } from "./gate-reliability.ts";
 
 /** What labels say of a gate, for people to look at. Pure; certificates are made elsewhere and of other tests. */
-
-export interface FigureLabel {
-  /** As the gate compares it: with the store's own calibration. */
-  readonly confidence: number;
-  readonly isWrong: boolean;
-  /** Chance that the decision got its label, in (0, 1]. */
-  readonly propensity: number;
-}
 
 /** One gate threshold: what it would have accepted of what the labels stand for. */
 export interface FigurePoint {

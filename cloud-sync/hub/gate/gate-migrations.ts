@@ -25,6 +25,7 @@ export const gateMigrations: Readonly<Record<string, Migration>> = {
       );
     },
   },
+  "91-gate-raises": { up: createRaises },
 };
 
 /** Columns of a key and their types, in the order of the primary key. */
@@ -217,6 +218,23 @@ async function createAccepts(db: Kysely<unknown>): Promise<void> {
     .addColumn("hour_ms", "bigint", (column) => column.notNull())
     .addColumn("accepted", "bigint", (column) => column.notNull())
     .addPrimaryKeyConstraint("gate_accepts_key", ["task", "store", "hour_ms"])
+    .execute();
+}
+
+/** A raise of an earlier release has no row until somebody raises the gate again. */
+async function createRaises(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable("gate_raises")
+    .addColumn("level", "text", (column) => column.notNull())
+    .addColumn("scope", "text", (column) => column.notNull())
+    .addColumn("task", "text", (column) => column.notNull())
+    .addColumn("label", "text", (column) => column.notNull())
+    .addColumn("rung", "text", (column) => column.notNull())
+    .addColumn("gate_threshold", "double precision")
+    .addColumn("raised_by", "text", (column) => column.notNull())
+    .addColumn("raised_ms", "bigint", (column) => column.notNull())
+    .addColumn("why", "text", (column) => column.notNull())
+    .addPrimaryKeyConstraint("gate_raises_key", ["task", "level", "scope", "label", "rung"])
     .execute();
 }
 

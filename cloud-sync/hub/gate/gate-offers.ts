@@ -1,7 +1,8 @@
 import { certify } from "../../../models/measure/certify.ts";
 import { decisionPrice, type DecisionPrice } from "../../../models/measure/decision-costs.ts";
 import { type GateContract } from "./gate-contracts.ts";
-import { figureAt, gateFigures, type FigureLabel } from "./gate-figures.ts";
+import { figureAt, gateFigures } from "./gate-figures.ts";
+import { type FigureLabel } from "./figure-label.ts";
 
 /** What another contract would mean, by the labels at hand: a preview, for people to choose by. It certifies nothing. */
 export interface GateOffer extends DecisionPrice {

@@ -1,5 +1,6 @@
 import { type HubLayer } from "../config/config-tables.ts";
-import { figureAt, gateFigures, type FigureLabel } from "./gate-figures.ts";
+import { figureAt, gateFigures } from "./gate-figures.ts";
+import { type FigureLabel } from "./figure-label.ts";
 
 /** What could be changed in the config so that people look at fewer cases, with what it would have meant. Pure. */
 export interface GateProposal {

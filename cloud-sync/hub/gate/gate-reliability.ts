@@ -1,7 +1,7 @@
 import { clopperPearson } from "../../../models/measure/binomial.ts";
 import { fewLabels, reliability, type ReliabilityBin } from "../../../models/measure/calibration-error.ts";
 import { auditedErrorShare } from "../../../models/measure/inverse-propensity.ts";
-import { type FigureLabel } from "./gate-figures.ts";
+import { type FigureLabel } from "./figure-label.ts";
 
 /** A bar of the reliability diagram: the share of right answers with its interval of 95 %. */
 export interface FigureBin extends ReliabilityBin {

@@ -68,6 +68,7 @@ export const gateDetailSchema = z.strictObject({
   costs: costs.nullable(),
   isMeanOfStores: z.boolean(),
   state: stateLine.nullable(),
+  raise: z.strictObject({ gateThreshold: share.nullable(), by: text, atMs: wallMs, why: text }).nullable(),
   overdueSinceMs: wallMs.nullable(),
   figures: z.strictObject({
     labels: count,

@@ -150,6 +150,14 @@ export interface GateTables {
     /** The log's last line when it was issued. */
     readonly log_n: number;
   };
+  /** By whom, when and why a gate is raised, as long as it is; what it is raised to each model's state has as well. */
+  readonly gate_raises: Omit<StateKey, "model" | "calibration"> & {
+    /** Null: nothing is accepted. */
+    readonly gate_threshold: number | null;
+    readonly raised_by: string;
+    readonly raised_ms: number;
+    readonly why: string;
+  };
   /** Evidence over time, for people to look at. */
   readonly gate_history: StateKey & {
     readonly at_ms: number;

@@ -6,7 +6,7 @@ import { readStoreTexts } from "../config/config-reading.ts";
 import { fleetScope, type HubLayer } from "../config/config-tables.ts";
 import { type HubTables } from "../database/tables.ts";
 import { type IssuedCertificate } from "./certificate-issue.ts";
-import { type FigureLabel } from "./gate-figures.ts";
+import { type FigureLabel } from "./figure-label.ts";
 import { type ProposalStore } from "./gate-proposals.ts";
 import { adjusted, type StoreAdjustment } from "../../../models/measure/store-adjustment.ts";
 

@@ -259,7 +259,9 @@ export class StateBook {
     }
     const { nowMs } = this.#options;
     const { purpose, contract, level, scope, task, label, rung, model, calibration } = target;
-    const life = startCertificate(rulesOf(contract, this.#missShare), { model, calibration }, nowMs);
+    const begun = startCertificate(rulesOf(contract, this.#missShare), { model, calibration }, nowMs);
+    const raised = purpose === "certificate" ? this.#raisedTo(target) : null;
+    const life = transition(begun, { type: "raise", atMs: nowMs, gateThreshold: raised }).state;
     const row: StateRow = {
       ...{ level, scope, task, label, rung, model, calibration, purpose, contract: JSON.stringify(contract) },
       ...{ state: "", kind: life.kind, epoch: life.epoch, epoch_n: 0, labels: 0, gate_threshold: null },
@@ -269,6 +271,15 @@ export class StateBook {
     const entry = { row, life, publish: null, isNew: true, isChanged: true, isNewEpoch: false };
     this.#entries.set(key, entry);
     return entry;
+  }
+
+  /** What a person has raised a gate to holds for every model, and for those that come later too. */
+  #raisedTo({ level, scope, label, rung }: Target): number | "people" | null {
+    const words = [...this.#entries.values()]
+      .filter(({ row }) => row.purpose === "certificate" && row.level === level && row.scope === scope)
+      .flatMap(({ row, life }) => (row.label === label && row.rung === rung ? (life.raised ?? []) : []));
+    if (words.includes("people")) return "people";
+    return words.length === 0 ? null : Math.max(...words.map(Number));
   }
 
   /** A certificate that is held to another contract, or for another purpose, begins anew. */

@@ -1,6 +1,6 @@
 /** What the gates' pages say and compute. Pure. */
 
-import type { GateFigurePoint, GateLine, GateStateLine } from "./gates-api.web.ts";
+import type { GateCertificate, GateDetail, GateFigurePoint, GateLine, GateStateLine } from "./gates-api.web.ts";
 import type { Tone } from "./parts/parts.tsx";
 
 type GateStanding = Pick<GateLine, "contract" | "overdueSinceMs"> & {
@@ -91,6 +91,23 @@ export function whatIf(curve: readonly GateFigurePoint[], gateThreshold: number)
   };
 }
 
+/** What a raise would do to people's work and to wrong accepts, by the labels. Null: nothing is accepted any more. */
+export function raiseText({ state, figures }: Pick<GateDetail, "state" | "figures">, to: number | null): string {
+  const now = state?.gateThreshold ?? null;
+  if (now === null) {
+    return to === null
+      ? "Nothing is accepted now, and nothing will be whatever is proved."
+      : `Nothing is accepted now: as soon as something is proved, nothing below ${gateText(to)} will be.`;
+  }
+  if (figures.curve.length === 0) return "There is no label that would say what this does to people's work.";
+  const [before, after] = [whatIf(figures.curve, now), whatIf(figures.curve, to ?? 2)];
+  const [reviews, raised] = [before, after].map(({ reviewsPer1000 }) => Math.round(reviewsPer1000));
+  return (
+    `By ${figures.labels.toLocaleString("en")} labels: ${reviews} → ${raised} reviews per 1,000 decisions, ` +
+    `and ${before.wrongPer1000.toFixed(1)} → ${after.wrongPer1000.toFixed(1)} wrong accepts.`
+  );
+}
+
 /** The lowest gate threshold whose interval stays below an error; null where none does. */
 export function lowestFor(curve: readonly GateFigurePoint[], maxError: number): GateFigurePoint | null {
   return curve.findLast((point) => point.upper <= maxError) ?? null;
@@ -132,6 +149,33 @@ export const sourceTexts: Readonly<Record<string, string>> = {
   ...{ outcome: "The world (receipts, returns)", unknowable: "Nobody could tell", lost: "Lost before anybody looked" },
   undecided: "Contradicted, and nobody settled it",
 };
+
+/** What ended a certificate. */
+export const endTexts: Readonly<Record<string, string>> = {
+  ...{ raised: "raised by hand", taken_back: "the raise was taken back", alarm: "drift alarm", lapsed: "lapsed" },
+  ...{ contract: "another promise", restarted: "began anew", revived: "fresh labels came" },
+  ...{ replaced: "replaced by a new proof", new_model: "a new model", renewed: "renewed" },
+};
+
+/** The newest certificate of the model whose labels came last: an older model's says nothing of how the gate stands. */
+export function standing({ state, certificates }: Pick<GateDetail, "state" | "certificates">): GateCertificate | null {
+  const isOfState = ({ model, calibration }: GateCertificate): boolean =>
+    model === state?.model && calibration === state.calibration;
+  return certificates.find(isOfState) ?? null;
+}
+
+/** A certificate with its renewals as one line: the first and the last of its documents. */
+export interface CertificateLine {
+  readonly first: GateCertificate;
+  readonly last: GateCertificate;
+}
+
+/** Pure. `certificates` are the newest first, and so are the lines. */
+export function certificateLines(certificates: readonly GateCertificate[]): readonly CertificateLine[] {
+  const lines = new Map<string, CertificateLine>();
+  for (const one of certificates) lines.set(one.id, { first: one, last: lines.get(one.id)?.last ?? one });
+  return [...lines.values()];
+}
 
 export const basisTexts: Readonly<Record<string, string>> = {
   ...{ launch: "proved at the launch", evidence: "proved over time", raised: "raised by hand", alarm: "alarm" },

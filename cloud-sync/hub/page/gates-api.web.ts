@@ -21,6 +21,7 @@ export interface GateLine {
 export interface GateStateLine {
   readonly kind: string;
   readonly model: string;
+  readonly calibration: string;
   readonly epoch: number;
   readonly labels: number;
   readonly labelsMissing: number | null;
@@ -49,19 +50,32 @@ export interface GateCertificate {
   readonly basis: string;
   readonly method: string;
   readonly model: string;
+  readonly calibration: string;
   readonly epoch: number;
+  /** In force. */
   readonly gateThreshold: number | null;
+  /** Where that is not the proved one: the proved one, which the counts and the bound speak of. */
+  readonly provedGateThreshold?: number;
   readonly labels: number;
   readonly accepted: number;
   readonly errors: number;
   readonly coverage: number;
   readonly upperBound: number | null;
   readonly issuedAtMs: number;
+  /** What ended it; null: it holds. */
+  readonly ended: { readonly why: string; readonly atMs: number | null } | null;
 }
 
 export interface GateDetail extends Omit<GateLine, "stores" | "cap"> {
   readonly stores: readonly string[];
   readonly storesTotal: number;
+  /** By whom, when and why it is raised, as long as it is. */
+  readonly raise: {
+    readonly gateThreshold: number | null;
+    readonly by: string;
+    readonly atMs: number;
+    readonly why: string;
+  } | null;
   readonly figures: {
     readonly labels: number;
     readonly method: string;

@@ -1,28 +1,21 @@
 import { type JSX } from "preact";
 import { labelText } from "../../../review/page/wording.ts";
-import { gates, type GateCertificate, type GateDetail } from "../gates-api.web.ts";
-import {
-  basisTexts,
-  byEpoch,
-  gateText,
-  methodTexts,
-  restText,
-  shareText,
-  sourceTexts,
-  stateWords,
-} from "../gate-words.ts";
+import { gates, type GateDetail } from "../gates-api.web.ts";
+import { byEpoch, gateText, shareText, sourceTexts } from "../gate-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { useLive } from "../parts/live.web.ts";
 import { useLoaded } from "../parts/loading.ts";
-import { Ago, Badge, Empty, NotYet, PageHead, Stat } from "../parts/parts.tsx";
+import { Empty, NotYet, PageHead } from "../parts/parts.tsx";
 import { may } from "../session.ts";
 import { useSite } from "../site.ts";
-import { countText, digestShort, durationText, plural, shortTimeText } from "../words.ts";
+import { countText, durationText, plural, shortTimeText } from "../words.ts";
+import { Certificates } from "./gate-certificates.tsx";
 import { GateCurve } from "./gate-curve.tsx";
 import { GateOffers } from "./gate-offers.tsx";
 import { ProposalList } from "./gate-proposals.tsx";
 import { RaiseButtons } from "./gate-raise.tsx";
+import { GateState } from "./gate-state.tsx";
 
 const everyMs = 30_000;
 
@@ -65,7 +58,7 @@ function Detail({ gate }: { readonly gate: GateDetail }): JSX.Element {
   const { figures } = gate;
   return (
     <>
-      <State gate={gate} />
+      <GateState gate={gate} />
       {figures.labels === 0 ? (
         <Empty title="No label has come yet.">They come with the answers of people and with outcomes.</Empty>
       ) : (
@@ -78,60 +71,6 @@ function Detail({ gate }: { readonly gate: GateDetail }): JSX.Element {
       {gate.certificates.length > 0 ? <Certificates certificates={gate.certificates} /> : null}
     </>
   );
-}
-
-function State({ gate }: { readonly gate: GateDetail }): JSX.Element {
-  const { state, contract, certificates } = gate;
-  const words = stateWords(gate);
-  const [newest] = certificates;
-  // A raise is a number of people's: what labels say is said of the gate threshold that they prove.
-  const since = newest?.basis === "raised" ? ", before the raise" : "";
-  return (
-    <>
-      <p>
-        <Badge tone={words.tone}>{words.text}</Badge> {words.about}
-        {state?.labelsMissing ? ` ${plural(state.labelsMissing, "label")} more until the launch is tried.` : ""}
-        {state?.residual ? ` ${restText(state.residual.below)}` : ""}
-      </p>
-      <dl class="stats">
-        <Stat
-          name="Promise"
-          value={contract ? `≤ ${shareText(contract.maxError)} wrong` : "none"}
-          about={contract ? `with ${shareText(1 - contract.delta)} certainty` : "put the task under a contract"}
-        />
-        <Stat name="Gate threshold" value={state ? gateText(state.gateThreshold) : "–"} about={gateAbout(gate)} />
-        <Stat
-          name="Coverage"
-          value={newest && newest.gateThreshold !== null ? shareText(newest.coverage) : "0 %"}
-          about={newest ? `of ${countText(newest.labels)} labels${since}` : undefined}
-        />
-        <Stat
-          name="Error bound"
-          value={newest?.upperBound === null || newest === undefined ? "–" : shareText(newest.upperBound)}
-          about={
-            newest && newest.upperBound !== null
-              ? `${countText(newest.errors)} of ${countText(newest.accepted)} wrong${since}`
-              : undefined
-          }
-        />
-        <Stat
-          name="Lapses"
-          value={state?.lapseMs ? `in ${durationText(state.lapseMs - Date.now())}` : "–"}
-          about="without fresh labels"
-        />
-      </dl>
-    </>
-  );
-}
-
-/** What holds the gate threshold where it is. */
-function gateAbout({ state, certificates: [newest] }: GateDetail): string | undefined {
-  const raised = state?.raised ?? null;
-  // A raise that is below what is proved, or waits for a proof, holds as well.
-  if (raised !== null && newest?.basis !== "raised") {
-    return `raised by hand to ${raised === "people" ? "people" : gateText(raised)}`;
-  }
-  return newest ? (basisTexts[newest.basis] ?? newest.basis) : undefined;
 }
 
 /** What the promise and the people allow together, in reviews and in wrong ones. */
@@ -225,40 +164,6 @@ function Sources({ gate }: { readonly gate: GateDetail }): JSX.Element {
         {countText(byRule.labels)} labels, {countText(byRule.wrong)} wrong. A lead is asked where somebody contradicts
         the model, so most of those labels are wrong.
       </p>
-    </section>
-  );
-}
-
-function Certificates({ certificates }: { readonly certificates: readonly GateCertificate[] }): JSX.Element {
-  return (
-    <section class="panel-card" aria-labelledby="certificates-title">
-      <h2 id="certificates-title">Certificates</h2>
-      <DataTable
-        caption="Certificates, newest first"
-        rows={certificates}
-        keyOf={({ id, renewal }) => `${id}/${renewal}`}
-        columns={[
-          { name: "Issued", cell: ({ issuedAtMs }) => <Ago atMs={issuedAtMs} /> },
-          {
-            name: "Why",
-            cell: ({ basis, renewal }) => `${basisTexts[basis] ?? basis}${renewal > 1 ? `, renewal ${renewal}` : ""}`,
-          },
-          { name: "Gate threshold", cell: ({ gateThreshold }) => gateText(gateThreshold), isNumber: true },
-          {
-            name: "Wrong",
-            cell: ({ errors, accepted }) => `${countText(errors)} of ${countText(accepted)}`,
-            isNumber: true,
-          },
-          {
-            name: "Error bound",
-            cell: ({ upperBound }) => (upperBound === null ? "–" : shareText(upperBound)),
-            isNumber: true,
-          },
-          { name: "Epoch", cell: ({ epoch }) => epoch, isNumber: true, isMinor: true },
-          { name: "Model", cell: ({ model }) => <code title={model}>{digestShort(model)}</code>, isMinor: true },
-          { name: "How", cell: ({ method }) => methodTexts[method] ?? method, isMinor: true },
-        ]}
-      />
     </section>
   );
 }

@@ -1,8 +1,8 @@
 import { type JSX } from "preact";
 import { useState } from "preact/hooks";
 import { gates, type GateDetail, type GateOf } from "../gates-api.web.ts";
-import { gateText } from "../gate-words.ts";
-import { Form, TextField } from "../parts/form.tsx";
+import { gateText, raiseText } from "../gate-words.ts";
+import { ChoiceList, Form, TextField } from "../parts/form.tsx";
 import { Modal } from "../parts/modal.tsx";
 import { useSite } from "../site.ts";
 
@@ -38,29 +38,53 @@ export function RaiseButtons(props: RaiseProps): JSX.Element | null {
 
 type DialogProps = RaiseProps & { readonly onClose: () => void };
 
+const choices = [
+  ["number", "A gate threshold"],
+  ["people", "Nothing is accepted: every decision goes to people"],
+] as const;
+
 function RaiseDialog(props: DialogProps): JSX.Element {
-  const [to, setTo] = useState("");
+  const [choice, setChoice] = useState<"number" | "people">("number");
+  const [text, setText] = useState("");
   const [why, setWhy] = useState("");
   const { problem, say, send } = useRaise(props, "Raised; the agents are told.");
+  const now = props.gate.state?.gateThreshold ?? null;
+  const to = choice === "people" ? null : shareOf(text);
   const submit = (): void => {
-    const number = to.trim() === "" ? null : Number(to);
-    if (number !== null && !(number >= 0 && number <= 1)) say("A gate threshold is a number from 0 to 1.");
-    else send(number, why);
+    if (to === undefined) say("Say which gate threshold: a number from 0 to 1.");
+    else if (to !== null && now !== null && to < now) say(`${gateText(now)} holds now: only evidence lowers one.`);
+    else send(to, why);
   };
   return (
     <Modal title="Raise the gate threshold" onClose={props.onClose}>
-      <p>
-        Now: {gateText(props.gate.state?.gateThreshold ?? null)}. It holds until it is taken back; evidence alone lowers
-        one.
-      </p>
+      <p>Now: {gateText(now)}. A raise holds until it is taken back; evidence alone lowers one.</p>
       <Form onSubmit={submit} problem={problem}>
-        <TextField label="To" value={to} onValue={setTo} about="Blank: nothing is accepted any more." autoFocus />
+        <ChoiceList label="Raise it to" options={choices} value={choice} onValue={setChoice} />
+        {choice === "people" ? null : (
+          <TextField label="Gate threshold" value={text} onValue={setText} about="From 0 to 1." isRequired autoFocus />
+        )}
+        <Preview gate={props.gate} to={to} />
         <TextField label="Why" value={why} onValue={setWhy} isRequired />
         <button type="submit" class="primary">
           Raise it
         </button>
       </Form>
     </Modal>
+  );
+}
+
+/** A share as it was typed; undefined while it is none. A blank is no number, whatever `Number` says. */
+function shareOf(text: string): number | undefined {
+  const share = text.trim() === "" ? Number.NaN : Number(text);
+  return share >= 0 && share <= 1 ? share : undefined;
+}
+
+/** What the raise would do to people's work, by the labels at hand. */
+function Preview({ gate, to }: { readonly gate: GateDetail; readonly to: number | null | undefined }): JSX.Element {
+  return (
+    <p class="quiet" role="status">
+      {to === undefined ? "" : raiseText(gate, to)}
+    </p>
   );
 }
 

@@ -99,6 +99,27 @@ export function CheckList<T extends string>(props: {
   );
 }
 
+/** One of a few, all of them in sight. */
+export function ChoiceList<T extends string>(props: {
+  readonly label: string;
+  readonly options: readonly (readonly [value: T, text: string])[];
+  readonly value: T;
+  readonly onValue: (value: T) => void;
+}): JSX.Element {
+  const name = useId();
+  return (
+    <fieldset class="checks">
+      <legend>{props.label}</legend>
+      {props.options.map(([value, text]) => (
+        <label key={value} class="check">
+          <input type="radio" name={name} checked={value === props.value} onChange={() => props.onValue(value)} />
+          <span>{text}</span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
 /** "a, b" ⇄ ["a", "b"]; blank is null: every one. */
 export function scopeOf(text: string): string[] | null {
   const names = namesOf(text);
