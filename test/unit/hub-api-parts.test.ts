@@ -89,8 +89,9 @@ describe("the address of a caller", () => {
     expect(address("", "10.1.2.3")).toBe("10.1.2.3");
     expect(address("192.0.2.9", "2001:db8::1")).toBe("192.0.2.9");
   });
-  test("a proxy that is no address is refused", () => {
-    for (const text of ["proxy.example", "10.0.0.0/33", "10.0.0.0/x", ""]) {
+  test("a proxy that is no address is refused, and a network whose length was forgotten is not every address", () => {
+    const noLength = ["10.0.0.0/", "10.0.0.0/ ", "10.0.0.0/0x8", "10.0.0.0/8/8"];
+    for (const text of ["proxy.example", "10.0.0.0/33", "10.0.0.0/x", "", ...noLength]) {
       expect(() => proxyList([text])).toThrow(expect.objectContaining({ code: "HP_USAGE" }) as Error);
     }
   });

@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 import { HoldpointError } from "../../../protocol/index.ts";
+import { networkList } from "../api/networks.node.ts";
 
 /**
  * Where a webhook may go: to addresses of the public internet, and to those that whoever runs the hub has allowed by
@@ -35,21 +36,20 @@ const specialV4 = [
 /** Of global unicast (2000::/3, the only range that is public): Teredo, 6to4 and the like, and documentation. */
 const specialV6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"];
 
-const special = blockList([...specialV4, ...specialV6]);
-const global = blockList(["2000::/3"]);
+const isSpecial = networkList([...specialV4, ...specialV6]);
+const isGlobal = networkList(["2000::/3"]);
 
 /** Whether an address is a host of the public internet. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
-  if (family === 4) return !special.check(address, "ipv4");
+  if (family === 4) return !isSpecial(address);
   // A scope ("%eth0") is only ever a local one; mapped and translated IPv4 addresses lie outside of 2000::/3.
-  return family === 6 && !address.includes("%") && global.check(address, "ipv6") && !special.check(address, "ipv6");
+  return family === 6 && !address.includes("%") && isGlobal(address) && !isSpecial(address);
 }
 
 export function createAddressGuard(options: AddressGuardOptions): AddressGuard {
-  const allowed = blockList(options.allow);
+  const isAllowed = networkList(options.allow);
   const resolve = options.resolve ?? ((name: string) => lookup(name, { all: true }));
-  const isAllowed = (address: string): boolean => allowed.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 
   async function resolved(name: string): Promise<readonly string[]> {
     if (isIP(name) !== 0) return [name];
@@ -80,20 +80,4 @@ function refusedUrl(message: string): HoldpointError {
   return new HoldpointError("HP_FORBIDDEN", message, {
     hint: "Give an https address of the public internet, or have the hub started with this address allowed.",
   });
-}
-
-/** Throws HP_USAGE for what is neither an address nor a network. */
-function blockList(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = "", bits] = network.split("/");
-    const family = isIP(address);
-    const bitsMax = family === 6 ? 128 : 32;
-    const length = bits === undefined ? bitsMax : Number(bits);
-    if (family === 0 || !Number.isInteger(length) || length < 0 || length > bitsMax) {
-      throw new HoldpointError("HP_USAGE", `${network} is neither an address nor a network`);
-    }
-    list.addSubnet(address, length, family === 6 ? "ipv6" : "ipv4");
-  }
-  return list;
 }
