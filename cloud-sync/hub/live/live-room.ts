@@ -1,32 +1,45 @@
 import { z } from "zod";
-import { HoldpointError, RecentMap, type Cancel } from "../../../protocol/index.ts";
+import { RecentMap, type Cancel } from "../../../protocol/index.ts";
+import { createEventStreams, eventText, type StreamLimits } from "../../review/event-streams.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { personRoute } from "../api/hub-route.ts";
+import { type HubNews } from "../database/database.ts";
 import { type HubParts, type HubRoom } from "../room.ts";
-import { eventsFor, gather, nothingYet, type Gathered, type LiveEvent, type LiveNews } from "./live-news.ts";
+import { eventsFor, gather, nothingYet, type Gathered, type LiveNews } from "./live-news.ts";
 
 /** News of one while come together; a page hears at most so often. */
 const gatherMs = 400;
-const streamsMax = 512;
-/** A person's oldest stream ends where more are opened: tabs that were forgotten. */
-const streamsPerCallerMax = 8;
-/** Events that a slow page has not taken; above it the stream ends and the page opens a new one. */
-const waitingMax = 64;
-/** A comment that often shows both sides that the other is there. */
-const aliveMs = 15_000;
-/** Then the page opens a new one and is asked again who it is: what was revoked meanwhile is heard no longer. */
-const streamMsMax = 10 * 60_000;
+const streamLimits: StreamLimits = Object.freeze({
+  streamsMax: 512,
+  streamsPerOwnerMax: 8,
+  eventsWaitingMax: 64,
+  // What was revoked meanwhile is heard no longer.
+  streamMsMax: 10 * 60_000,
+  tooMany: "too many live views are open",
+});
 const storesKnownMax = 50_000;
 
-interface Stream {
+interface Listener {
   readonly caller: PersonCaller;
-  send(event: LiveEvent): void;
-  end(): void;
+  readonly send: (event: string) => void;
 }
 
 /** `GET /v1/live`: server-sent events (HTML Standard, 9.2) that say what is worth looking at again. */
 export function liveRoom(parts: HubParts): HubRoom {
-  const streams = new Set<Stream>();
+  const streams = createEventStreams(parts.timers, streamLimits);
+  const listeners = new Set<Listener>();
+  const open = (caller: PersonCaller, gone: AbortSignal): Response =>
+    streams.open({
+      owner: caller.id,
+      // Whatever happened before this stream was open is looked at once.
+      first: eventText("resync", {}),
+      listen: (send) => {
+        const listener = { caller, send };
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      gone,
+    });
   return {
     routes: [
       personRoute("fleet.read", {
@@ -34,20 +47,20 @@ export function liveRoom(parts: HubParts): HubRoom {
         operation: { id: "watchLive", summary: "Hear what changes, as server-sent events", tag: "fleet" },
         query: z.strictObject({}),
         reply: { contentType: "text/event-stream" },
-        handle: ({ caller, exchange }) => Promise.resolve(openStream(parts, streams, caller, exchange.gone)),
+        handle: ({ caller, exchange }) => Promise.resolve(open(caller, exchange.gone)),
       }),
     ],
     start: () => {
-      const stop = tellStreams(parts, streams);
+      const stop = tellListeners(parts, listeners);
       return () => {
         stop();
-        for (const stream of [...streams]) stream.end();
+        streams.closeAll();
       };
     },
   };
 }
 
-function tellStreams({ database, timers, logger }: HubParts, streams: ReadonlySet<Stream>): Cancel {
+function tellListeners({ database, timers, logger }: HubParts, listeners: ReadonlySet<Listener>): Cancel {
   const storeOf = new RecentMap<string, string>(storesKnownMax);
   let gathered: Gathered = nothingYet;
   let waiting: Cancel | null = null;
@@ -56,18 +69,25 @@ function tellStreams({ database, timers, logger }: HubParts, streams: ReadonlySe
     gathered = nothingYet;
     waiting = null;
     const news = await named(database, storeOf, now);
-    for (const stream of [...streams]) for (const event of eventsFor(stream.caller, news)) stream.send(event);
+    for (const { caller, send } of [...listeners]) {
+      for (const { event, data } of eventsFor(caller, news)) send(eventText(event, data));
+    }
   };
-  const unlisten = database.onNews((news) => {
+  const hear = (news: HubNews): void => {
     // Nobody listens: nothing is gathered, and nothing is looked up.
-    if (streams.size === 0) return;
+    if (listeners.size === 0) return;
     const before = gathered;
     gathered = gather(gathered, news);
     if (gathered === before) return;
     waiting ??= timers.after(gatherMs, () => {
-      flush().catch((cause: unknown) => logger.warn("hub_live_not_told", { cause }));
+      flush().catch((cause: unknown) => {
+        logger.warn("hub_live_not_told", { cause });
+        // Whose news they were could not be looked up: then everybody looks for themselves.
+        hear({ kind: "resync" });
+      });
     });
-  });
+  };
+  const unlisten = database.onNews(hear);
   return () => {
     unlisten();
     waiting?.();
@@ -100,55 +120,3 @@ async function named(
   const stores = new Set([...agentIds].flatMap((id) => storeOf.get(id) ?? []));
   return { stores: [...stores], cases, tasks: [...tasks], gates: [...gates], config, everything };
 }
-
-function openStream({ timers }: HubParts, streams: Set<Stream>, caller: PersonCaller, gone: AbortSignal): Response {
-  const own = [...streams].filter((stream) => stream.caller.id === caller.id);
-  if (own.length >= streamsPerCallerMax) own[0]?.end();
-  if (streams.size >= streamsMax) {
-    throw new HoldpointError("HP_BUSY", "too many live views are open", { retryAfterMs: 30_000 });
-  }
-  let quiet: Cancel = () => undefined;
-  let limit: Cancel = () => undefined;
-  let stream: Stream | null = null;
-  const forget = (): boolean => {
-    quiet();
-    limit();
-    return stream !== null && streams.delete(stream);
-  };
-  const body = new ReadableStream<Uint8Array>(
-    {
-      start: (controller) => {
-        const end = (): void => {
-          if (forget()) controller.close();
-        };
-        const send = (text: string): void => {
-          if (stream === null || !streams.has(stream)) return;
-          if ((controller.desiredSize ?? 0) <= 0) end();
-          else controller.enqueue(encoder.encode(text));
-        };
-        const alive = (): void => {
-          quiet = timers.after(aliveMs, () => {
-            send(": alive\n\n");
-            if (stream && streams.has(stream)) alive();
-          });
-        };
-        stream = { caller, end, send: ({ event, data }) => send(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`) };
-        streams.add(stream);
-        gone.addEventListener("abort", end, { once: true });
-        limit = timers.after(streamMsMax, end);
-        // Whatever happened before this stream was open is looked at once.
-        send("retry: 1000\nevent: resync\ndata: {}\n\n");
-        alive();
-      },
-      cancel: () => {
-        forget();
-      },
-    },
-    new CountQueuingStrategy({ highWaterMark: waitingMax }),
-  );
-  return new Response(body, {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" },
-  });
-}
-
-const encoder = new TextEncoder();
