@@ -23,4 +23,5 @@ export const pagePaths: readonly string[] = [
   "/config",
   "/audit",
   "/settings",
+  "/settings/:id",
 ];

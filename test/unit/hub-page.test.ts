@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { inStoryOrder } from "../../cloud-sync/hub/cases/case-story.ts";
 import { boardOf } from "../../cloud-sync/hub/page/board.ts";
 import { answerShown, eventText, sourceText } from "../../cloud-sync/hub/page/case-words.ts";
+import { fieldProblemOf, typedNumber } from "../../cloud-sync/hub/page/field-problem.ts";
 import { byEpoch, certificateLines, raiseText, standing, stateWords } from "../../cloud-sync/hub/page/gate-words.ts";
 import { hubKey, type HubKey } from "../../cloud-sync/hub/page/frame/keys.ts";
 import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
@@ -26,7 +27,7 @@ describe("the addresses of the hub's pages", () => {
   });
 
   it("are nowhere where they are none", () => {
-    for (const address of ["/nothing", "/people/1", "/stores/a/b", "/review/x"])
+    for (const address of ["/nothing", "/people/1", "/stores/a/b", "/review/x", "/settings/a/b"])
       expect(place(address).page).toBe("nowhere");
     expect(place("/").page).toBe("home");
   });
@@ -57,6 +58,38 @@ describe("the keys of the hub's pages", () => {
       expect(key({ key: pressed, isReview: true })).toBeNull();
     }
     expect(key({ key: "k", isCommand: true, isTyping: true })).toEqual({ kind: "goTo" });
+  });
+});
+
+describe("what the hub refuses", () => {
+  const refused = (message: string, code: "HP_SCHEMA" | "HP_FORBIDDEN" = "HP_SCHEMA") => ({
+    ...{ ok: false as const, code, message, hint: "", retryAfterMs: null },
+  });
+  const fields = ["goldShare", "stores"] as const;
+
+  it("is said at the field that it names, of a list as well", () => {
+    expect(fieldProblemOf(refused("goldShare: must be: small"), fields)).toEqual({
+      ...{ field: "goldShare", text: "Must be: small." },
+    });
+    expect(fieldProblemOf(refused("stores.3: must be a name"), fields)).toEqual({
+      ...{ field: "stores", text: "Must be a name." },
+    });
+  });
+
+  it("is no field's where it names none of them", () => {
+    for (const answered of [
+      refused("the message: is odd"),
+      refused("skill: must be a name"),
+      refused("goldShare: must be small", "HP_FORBIDDEN"),
+      { ok: true as const, value: 1 },
+      null,
+    ]) {
+      expect(fieldProblemOf(answered, fields)).toBeNull();
+    }
+  });
+
+  it("can be what was typed in place of a number", () => {
+    expect(["0.5", " 2 ", "", "two", "1e999"].map(typedNumber)).toEqual([0.5, 2, "", "two", "1e999"]);
   });
 });
 

@@ -8,6 +8,7 @@ import "./styles/site.css";
 import "./styles/parts.css";
 import "./styles/pages.css";
 import "./styles/gates.css";
+import "./styles/settings.css";
 
 const root = document.querySelector("#app");
 if (!root) throw new Error("the page has no #app");

@@ -15,12 +15,12 @@ export type PageName = (typeof pageNames)[number];
 
 export interface Place {
   readonly page: PageName | "home" | "nowhere";
-  /** The one that is looked at: a store, a case. */
+  /** The one that is looked at: a store, a case, a section of the settings. */
   readonly id: string | null;
   readonly query: URLSearchParams;
 }
 
-const withId = new Set<PageName>(["stores", "cases", "gates"]);
+const withId = new Set<PageName>(["stores", "cases", "gates", "settings"]);
 
 /** Reads an address of this site. */
 export function placeOf({ pathname, search }: { readonly pathname: string; readonly search: string }): Place {

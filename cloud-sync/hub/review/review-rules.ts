@@ -3,19 +3,23 @@ import { namePattern } from "../../../protocol/index.ts";
 import { type HubTransaction } from "../database/database.ts";
 
 /** How the cases of one task are reviewed: the hub's own settings, task by task. */
-const share = z.number().min(0).max(1);
+const upTo = (largest: number): z.ZodNumber => {
+  const error = `must be a share from 0 to ${largest}`;
+  return z.number({ error }).min(0, { error }).max(largest, { error });
+};
+const reviewers = { error: "must be a whole number from 1 to 5" };
 
 export const reviewRulesSchema = z.strictObject({
   /** Reviewers whose labels must agree before an answer leaves. */
-  reviewersNeeded: z.number().int().min(1).max(5),
+  reviewersNeeded: z.number(reviewers).int(reviewers).min(1, reviewers).max(5, reviewers),
   /** Whether a lead decides where reviewers disagree; without it a strict majority does. */
   adjudication: z.boolean(),
   /** Share of a reviewer's cases that are gold: already known, shown to measure. */
-  goldShare: share.max(0.5),
+  goldShare: upTo(0.5),
   /** Share of answered cases that a second reviewer sees as well, without the model's or the first one's answer. */
-  secondOpinionShare: share,
+  secondOpinionShare: upTo(1),
   /** What a reviewer of this task must be able to do; null: anybody may. */
-  skill: z.string().regex(namePattern).nullable(),
+  skill: z.string().regex(namePattern, { error: "must be a name of letters, digits, dots, dashes" }).nullable(),
 });
 export type ReviewRules = z.output<typeof reviewRulesSchema>;
 

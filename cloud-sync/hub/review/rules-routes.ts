@@ -39,7 +39,9 @@ export function rulesRoutes(parts: HubParts): readonly HubRoute[] {
       reply: taskRulesSchema,
       handle: async ({ caller, params, body }) => {
         const task = params["task"] ?? "";
-        if (!namePattern.test(task)) throw new HoldpointError("HP_SCHEMA", "task: must be a name");
+        if (!namePattern.test(task)) {
+          throw new HoldpointError("HP_SCHEMA", "task: must be a name of letters, digits, dots, dashes");
+        }
         checkWholeTask(caller, task);
         return changeRules(parts, { kind: caller.kind, id: caller.id }, task, body);
       },

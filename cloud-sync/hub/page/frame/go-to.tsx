@@ -1,8 +1,9 @@
 import { type JSX } from "preact";
 import { useId, useState } from "preact/hooks";
 import { Modal } from "../parts/modal.tsx";
-import { addressOf, type PageName } from "../router.ts";
-import { pagesOf } from "../session.ts";
+import { addressOf } from "../router.ts";
+import { pagesOf, type SignedIn } from "../session.ts";
+import { sectionAddress, sections, sectionsOf } from "../settings-sections.ts";
 import { useSite } from "../site.ts";
 import { pageTexts } from "./rail.tsx";
 
@@ -11,12 +12,15 @@ interface Target {
   readonly address: string;
 }
 
-/** Where what was typed may lead: pages by name, a case by its id, a store by its name. */
-function targetsOf(typed: string, pages: readonly PageName[]): readonly Target[] {
+/** Where what was typed may lead: pages and sections of the settings by name, a case by its id, a store by its name. */
+function targetsOf(typed: string, me: SignedIn): readonly Target[] {
   const wanted = typed.trim();
-  const found = pages
-    .map((page) => ({ text: pageTexts[page].name, address: addressOf(page) }))
-    .filter(({ text }) => text.toLowerCase().includes(wanted.toLowerCase()));
+  const pages = pagesOf(me);
+  const named: readonly Target[] = [
+    ...pages.map((page) => ({ text: pageTexts[page].name, address: addressOf(page) })),
+    ...sectionsOf(me).map((name) => ({ text: `Settings: ${sections[name].title}`, address: sectionAddress(name) })),
+  ];
+  const found = named.filter(({ text }) => text.toLowerCase().includes(wanted.toLowerCase()));
   if (wanted === "") return found;
   const isId = /^[0-9a-f]{8}-[0-9a-f-]{4,}$/i.test(wanted);
   const toCase = isId && pages.includes("cases");
@@ -34,7 +38,7 @@ export function GoTo({ onClose }: { readonly onClose: () => void }): JSX.Element
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
   const listId = useId();
-  const targets = targetsOf(typed, pagesOf(me));
+  const targets = targetsOf(typed, me);
   const open = (target: Target | undefined): void => {
     if (!target) return;
     onClose();

@@ -1,5 +1,5 @@
 import { type ComponentChildren, type JSX } from "preact";
-import { useId } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 /** Fields of the forms. What is wrong stands below the field and is read with it. */
 
@@ -10,6 +10,8 @@ export interface TextFieldProps {
   readonly about?: string;
   readonly problem?: string | null;
   readonly type?: "text" | "password";
+  /** Which keyboard a tablet shows. */
+  readonly inputMode?: "text" | "decimal" | "url";
   readonly autoComplete?: "username" | "current-password" | "new-password" | "off";
   readonly isRequired?: boolean;
   readonly maxLength?: number;
@@ -19,8 +21,15 @@ export interface TextFieldProps {
 export function TextField(props: TextFieldProps): JSX.Element {
   const id = useId();
   const { problem = null, about } = props;
+  const input = useRef<HTMLInputElement>(null);
+  // What is wrong is told where it was typed, to whoever only hears the page as well.
+  useLayoutEffect(() => {
+    if (problem !== null) input.current?.focus();
+  }, [problem]);
   const shared = {
     id,
+    ref: input,
+    inputMode: props.inputMode ?? "text",
     value: props.value,
     autoComplete: props.autoComplete ?? "off",
     spellcheck: false,
@@ -49,6 +58,7 @@ export interface SelectFieldProps {
   readonly value: string;
   readonly options: readonly (readonly [value: string, text: string])[];
   readonly onValue: (value: string) => void;
+  readonly about?: string;
   /** In a bar of filters the label is for screen readers only. */
   readonly isBare?: boolean;
 }
@@ -60,13 +70,23 @@ export function SelectField(props: SelectFieldProps): JSX.Element {
       <label for={id} class={props.isBare === true ? "visually-hidden" : ""}>
         <span>{props.label}</span>
       </label>
-      <select id={id} value={props.value} onChange={(event) => props.onValue(event.currentTarget.value)}>
+      <select
+        id={id}
+        value={props.value}
+        {...(props.about === undefined ? {} : { "aria-describedby": `${id}-about` })}
+        onChange={(event) => props.onValue(event.currentTarget.value)}
+      >
         {props.options.map(([value, text]) => (
           <option key={value} value={value}>
             {text}
           </option>
         ))}
       </select>
+      {props.about === undefined ? null : (
+        <p id={`${id}-about`} class="field-about">
+          {props.about}
+        </p>
+      )}
     </div>
   );
 }

@@ -1,0 +1,161 @@
+import axe from "axe-core";
+import { type Browser, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { callHub } from "../support/hub-agent.ts";
+import { axeFaults } from "./axe-faults.ts";
+import { cutOff } from "./cut-off.ts";
+import { addPerson, buildHubPages, openHub, signIn, type HubRoomForTests } from "./hub-room.ts";
+import { seedStore } from "./hub-seed.ts";
+import { hasChromium, startChromium } from "./review-room.ts";
+import { WatchedPages } from "./watched-pages.ts";
+
+const task = "product_identification";
+const sections = ["settings", "settings/rules"];
+
+describe.skipIf(!hasChromium)("the settings' pages in Chromium", () => {
+  let browser: Browser;
+  let room: HubRoomForTests;
+  const pages = new WatchedPages();
+
+  beforeAll(async () => {
+    const removePages = await buildHubPages();
+    room = await openHub();
+    await addPerson(room, { login: "ada", name: "Ada Lovelace", roles: ["admin"] });
+    await addPerson(room, { login: "ines", name: "Inês Duarte", roles: ["auditor"] });
+    await addPerson(room, { login: "maja", name: "Maja Lind", roles: ["reviewer"] });
+    await addPerson(room, { login: "ben", name: "Ben Okafor", roles: ["admin"], stores: ["store_1"] });
+    const store = await seedStore(room, "store_1");
+    await store.hold([{ n: 1 }]);
+    browser = await startChromium();
+    return removePages;
+  });
+  afterEach(async () => {
+    expect(await pages.close()).toEqual([]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await room.close();
+  });
+
+  const newPage = (options?: Parameters<Browser["newContext"]>[0]): Promise<Page> => pages.open(browser, options);
+  const call = (method: string, path: string, body?: unknown) => callHub(room.hub.url, room.token, method, path, body);
+  const audited = async (action: string) => (await call("GET", `/v1/audit?action=${action}`)).json["items"];
+
+  it("lead from section to section by the keyboard, each at an address of its own", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", "/stores");
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("review rules");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Review rules", level: 1 }).waitFor();
+    expect(new URL(page.url()).pathname).toBe("/settings/rules");
+    const ways = page.getByRole("navigation", { name: "Sections of the settings" });
+    expect(await ways.getByRole("link", { name: "Review rules" }).getAttribute("aria-current")).toBe("page");
+    await ways.getByRole("link", { name: "Your account" }).press("Enter");
+    await page.getByRole("heading", { name: "Settings", level: 1 }).waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { name: "Review rules", level: 1 }).waitFor();
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("H1");
+    await page.goto(`${room.hub.url}/settings/nothing`);
+    await page.getByText("There is no such section").waitFor();
+  });
+
+  it("change a task's review rules by the keyboard, and say at the field what the hub refuses", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", "/settings/rules");
+    await page.getByRole("button", { name: "Product identification" }).waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Product identification" });
+    await dialog.waitFor();
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("2");
+    const gold = dialog.getByLabel("Gold");
+    await gold.fill("60 %");
+    await page.keyboard.press("Enter");
+    await dialog.getByText("Must be a share from 0 to 0.5.").waitFor();
+    expect(await gold.getAttribute("aria-invalid")).toBe("true");
+    expect(await gold.evaluate((field) => field === document.activeElement)).toBe(true);
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("0.1");
+    await dialog.getByLabel("Skill").fill("not a name");
+    await page.keyboard.press("Enter");
+    await dialog.getByText("Must be a name of letters, digits, dots, dashes.").waitFor();
+    expect(await gold.getAttribute("aria-invalid")).toBe("false");
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("produce");
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "detached" });
+    const row = page.getByRole("row").filter({ hasText: "Product identification" });
+    await row.getByText("10%").waitFor();
+    await row.getByText("produce").waitFor();
+    const found = (await call("GET", "/v1/reviews/rules")).json["tasks"];
+    const rules = { reviewersNeeded: 2, adjudication: true, goldShare: 0.1, secondOpinionShare: 0, skill: "produce" };
+    expect(found).toEqual([expect.objectContaining({ task, rules })]);
+    expect(await audited("review_rules.changed")).toEqual([
+      expect.objectContaining({ subject: `task:${task}`, detail: rules }),
+    ]);
+  });
+
+  it("take rules for a task before its first case", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", "/settings/rules");
+    await page.getByRole("button", { name: "Another task" }).press("Enter");
+    const dialog = page.getByRole("dialog");
+    await dialog.waitFor();
+    await page.keyboard.type("late delivery");
+    await dialog.getByLabel("Where they differ").selectOption({ label: "The majority decides" });
+    await dialog.getByRole("button", { name: "Save" }).press("Enter");
+    await dialog.getByText("Must be a name of letters, digits, dots, dashes.").waitFor();
+    await dialog.getByLabel("Task").fill("late_delivery");
+    await page.keyboard.press("Enter");
+    const row = page.getByRole("row").filter({ hasText: "Late delivery" });
+    await row.getByText("the majority decides").waitFor();
+  });
+
+  it("show whoever may not change anything what holds, without a control, and a reviewer only their account", async () => {
+    for (const login of ["ines", "ben"]) {
+      const page = await newPage();
+      await signIn(page, room, login, "/settings/rules");
+      await page.getByRole("row").filter({ hasText: "Product identification" }).waitFor();
+      await page.getByText("What the rules mean").waitFor();
+      expect(await page.locator("main").getByRole("button").count()).toBe(0);
+    }
+    const page = await newPage();
+    await signIn(page, room, "maja", "/settings/rules");
+    await page.getByText("There is no such section, or it is not for your role.").waitFor();
+    expect(await page.getByRole("navigation", { name: "Sections of the settings" }).count()).toBe(0);
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("settings");
+    expect(await page.getByRole("option").allTextContents()).toEqual(["Settings"]);
+  });
+
+  it("have no accessibility fault that axe finds, in light and dark, and nothing is cut on a tablet", async () => {
+    const page = await newPage({ bypassCSP: true });
+    await page.addInitScript(axe.source);
+    await signIn(page, room, "ada", "/stores");
+    for (const path of sections) {
+      await page.goto(`${room.hub.url}/${path}`);
+      await page.locator(".page-head").waitFor();
+      await page.waitForFunction(() => document.querySelector(".loading") === null);
+      expect({ path, faults: await axeFaults(page) }).toEqual({ path, faults: [] });
+      await page.emulateMedia({ colorScheme: "dark" });
+      expect({ path, dark: await axeFaults(page, ["color-contrast"]) }).toEqual({ path, dark: [] });
+      await page.emulateMedia({ colorScheme: "light" });
+      for (const width of [768, 820]) {
+        await page.setViewportSize({ width, height: 1180 });
+        expect({ path, width, cut: await cutOff(page) }).toEqual({ path, width, cut: [] });
+      }
+      await page.setViewportSize({ width: 1280, height: 800 });
+    }
+    await page.goto(`${room.hub.url}/settings/rules`);
+    await page.getByRole("button", { name: "Product identification" }).press("Enter");
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Gold").fill("no");
+    await page.keyboard.press("Enter");
+    await dialog.getByText("Must be a share").waitFor();
+    expect(await axeFaults(page)).toEqual([]);
+    await page.emulateMedia({ colorScheme: "dark" });
+    expect(await axeFaults(page, ["color-contrast"])).toEqual([]);
+  });
+});
