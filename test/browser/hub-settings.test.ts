@@ -10,7 +10,8 @@ import { hasChromium, startChromium } from "./review-room.ts";
 import { WatchedPages } from "./watched-pages.ts";
 
 const task = "product_identification";
-const sections = ["settings", "settings/rules"];
+const sections = ["settings", "settings/rules", "settings/retention"];
+const dayMs = 86_400_000;
 
 describe.skipIf(!hasChromium)("the settings' pages in Chromium", () => {
   let browser: Browser;
@@ -113,12 +114,66 @@ describe.skipIf(!hasChromium)("the settings' pages in Chromium", () => {
     await row.getByText("the majority decides").waitFor();
   });
 
+  it("change how long a task's cases are kept by the keyboard, asking twice before a shorter time erases", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", "/settings/retention");
+    await page.getByRole("button", { name: "Every other task" }).waitFor();
+    const row = page.getByRole("row").filter({ hasText: "Product identification" });
+    await row.getByText("as every other task").waitFor();
+    await page.getByRole("button", { name: "Product identification" }).press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Product identification" });
+    await dialog.waitFor();
+    for (const refused of ["soon", "9999"]) {
+      await page.keyboard.press("Control+A");
+      await page.keyboard.type(refused);
+      await page.keyboard.press("Enter");
+      await dialog.getByText("Must be a time from an hour to ten years.").waitFor();
+      expect(await dialog.getByLabel("Kept after the answer").getAttribute("aria-invalid")).toBe("true");
+    }
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("90");
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "detached" });
+    await row.getByText("90 d").waitFor();
+    await page.getByRole("button", { name: "Product identification" }).press("Enter");
+    await dialog.waitFor();
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("12");
+    await dialog.getByLabel("Unit").selectOption("hours");
+    await dialog.getByRole("button", { name: "Save" }).press("Enter");
+    await dialog.getByText("12 h is less than 90 d").waitFor();
+    expect((await call("GET", "/v1/retention")).json["tasks"]).toEqual([{ task, keepMs: 90 * dayMs }]);
+    await dialog.getByRole("button", { name: "Save and erase" }).press("Enter");
+    await dialog.waitFor({ state: "detached" });
+    await row.getByText("12 h").waitFor();
+    await page.getByRole("button", { name: "Product identification" }).press("Enter");
+    await dialog.getByRole("button", { name: "As every other task" }).press("Enter");
+    await dialog.waitFor({ state: "detached" });
+    await row.getByText("30 d").waitFor();
+    const details = ((await audited("retention.changed")) as { detail: unknown }[]).map(({ detail }) => detail);
+    expect(details).toEqual([{ keepMs: null }, { keepMs: dayMs / 2 }, { keepMs: 90 * dayMs }]);
+  });
+
+  it("say how long stores keep inputs, and lead to the layer that says it", async () => {
+    const layer = { text: "retention: { input_keep: 2d }\n", revision: 0, why: "x" };
+    expect(await call("PUT", "/v1/config/layers/store/store_1", layer)).toMatchObject({ status: 200 });
+    const page = await newPage();
+    await signIn(page, room, "ada", "/settings/retention");
+    const kept = page.getByRole("table", { name: "Kept in the stores" });
+    await kept.getByRole("row").filter({ hasText: "Store store_1" }).getByText("2 d").waitFor();
+    await kept.getByRole("link", { name: "Store store_1" }).press("Enter");
+    await page.getByRole("heading", { name: "Store store_1", level: 1 }).waitFor();
+  });
+
   it("show whoever may not change anything what holds, without a control, and a reviewer only their account", async () => {
     for (const login of ["ines", "ben"]) {
       const page = await newPage();
       await signIn(page, room, login, "/settings/rules");
       await page.getByRole("row").filter({ hasText: "Product identification" }).waitFor();
       await page.getByText("What the rules mean").waitFor();
+      expect(await page.locator("main").getByRole("button").count()).toBe(0);
+      await page.goto(`${room.hub.url}/settings/retention`);
+      await page.getByRole("row").filter({ hasText: "Product identification" }).waitFor();
       expect(await page.locator("main").getByRole("button").count()).toBe(0);
     }
     const page = await newPage();

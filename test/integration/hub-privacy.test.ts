@@ -98,6 +98,39 @@ function erasureSuite(start: StartHub, kind: "sqlite" | "postgres"): void {
     expect((await call("PUT", "/v1/retention/-", { keepMs: null })).json).toMatchObject({ everyMs: keepMsDefault });
     expect(await call("PUT", "/v1/retention/shelf", { keepMs: 1 })).toMatchObject({ status: 400 });
   });
+
+  test("how long stores keep inputs is told by the layer that holds, to those who may read the config", async () => {
+    const hour = 3_600_000;
+    const put = async (layer: string, text: string, revision = 0) =>
+      expect(await call("PUT", `/v1/config/layers/${layer}`, { text, revision, why: "x" })).toMatchObject({
+        status: 200,
+      });
+    const edge = async (token?: string) => (await call("GET", "/v1/retention/edge", undefined, token)).json;
+    expect(await edge()).toEqual({
+      defaultMs: 72 * hour,
+      items: [{ layer: "default", scope: "-", keepMs: 72 * hour, stores: 1 }],
+      more: 0,
+    });
+    for (const store of ["store_2", "store_3"]) await enrolAgent(started.hub.url, started.token, store);
+    expect(await call("PUT", "/v1/stores/store_2", { region: "north", why: "x" })).toMatchObject({ status: 200 });
+    await put("store/store_1", "retention: { input_keep: 12h }\n");
+    await put("region/north", "retention: { input_keep: 1d } # input_keep of the north\n");
+    const own = { layer: "store", scope: "store_1", keepMs: 12 * hour, stores: 1 };
+    expect((await edge())["items"]).toEqual([
+      { layer: "default", scope: "-", keepMs: 72 * hour, stores: 1 },
+      { layer: "region", scope: "north", keepMs: 24 * hour, stores: 1 },
+      own,
+    ]);
+    const made = await call("POST", "/v1/tokens", { name: "one", roles: ["operator"], stores: ["store_1"] });
+    expect((await edge(String(made.json["token"])))["items"]).toEqual([own]);
+    const lead = await call("POST", "/v1/tokens", { name: "lead", roles: ["lead"] });
+    expect(await call("GET", "/v1/retention/edge", undefined, String(lead.json["token"]))).toMatchObject({
+      status: 403,
+    });
+    // A lock of the fleet's layer holds over what is below.
+    await put("fleet/-", "retention: { input_keep: 2d }\nlocked: [retention.input_keep]\n");
+    expect((await edge())["items"]).toEqual([{ layer: "fleet", scope: "-", keepMs: 48 * hour, stores: 3 }]);
+  });
 }
 
 function keyOf(dataDir: string, caseId: string): Buffer {

@@ -37,6 +37,11 @@ export function pagesOf({ person }: SignedIn): readonly PageName[] {
   });
 }
 
+/** Whether somebody is answerable for every store and task, as what holds for the whole hub asks. */
+export function ownsAll({ person }: SignedIn): boolean {
+  return person.stores === null && person.tasks === null;
+}
+
 export function may({ person }: SignedIn, permission: Permission): boolean {
   return person.permissions.includes(permission);
 }

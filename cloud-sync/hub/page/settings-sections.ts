@@ -3,7 +3,7 @@ import { addressOf } from "./router.ts";
 import { may, type SignedIn } from "./session.ts";
 
 /** The sections of the settings beside one's own account, each at an address of its own. */
-const sectionNames = ["rules"] as const;
+const sectionNames = ["rules", "retention"] as const;
 export type SectionName = (typeof sectionNames)[number];
 
 interface Section {
@@ -14,6 +14,7 @@ interface Section {
 
 export const sections: Readonly<Record<SectionName, Section>> = {
   rules: { title: "Review rules", needed: "cases.read" },
+  retention: { title: "Retention", needed: "cases.read" },
 };
 
 /** The sections that this person may see. */

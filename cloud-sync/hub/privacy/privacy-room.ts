@@ -5,13 +5,15 @@ import { personRoute } from "../api/hub-route.ts";
 import { checkWholeHub, checkWholeTask } from "../api/whole-hub.ts";
 import { type HubRoom } from "../room.ts";
 import { eraseCase, type PrivacyParts } from "./case-erasure.ts";
+import { edgeRetentionRoute } from "./edge-retention.ts";
 import { changeRetention, everyTask, readRetention, startForgetting } from "./retention.ts";
 
+const keepTime = { error: "must be a time from an hour to ten years" };
 const keepMs = z
-  .number()
-  .int()
-  .min(3_600_000)
-  .max(3650 * 86_400_000);
+  .number(keepTime)
+  .int(keepTime)
+  .min(3_600_000, keepTime)
+  .max(3650 * 86_400_000, keepTime);
 const retention = z.strictObject({
   /** For tasks that are not listed. */
   everyMs: keepMs,
@@ -59,6 +61,7 @@ export function privacyRoom(parts: PrivacyParts): HubRoom {
           return read(caller.tasks);
         },
       }),
+      edgeRetentionRoute(parts),
     ],
     start: () => startForgetting(parts),
   };

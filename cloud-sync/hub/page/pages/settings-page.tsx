@@ -4,10 +4,12 @@ import { sectionsOf, type SectionName } from "../settings-sections.ts";
 import { useSite } from "../site.ts";
 import { AccountSettings } from "./settings-account.tsx";
 import { SettingsNav } from "./settings-nav.tsx";
+import { RetentionSettings } from "./settings-retention.tsx";
 import { RulesSettings } from "./settings-rules.tsx";
 
 const sectionPages: Readonly<Record<SectionName, ComponentType>> = {
   rules: RulesSettings,
+  retention: RetentionSettings,
 };
 
 /** One's own account at `/settings`, and below it what holds for the whole hub, a section each. */
