@@ -78,19 +78,19 @@ class CoreService implements AgentService {
       if (!submission.known) this.#rememberEvent(device, request);
       return { ...submission, id: request.id };
     } catch (cause) {
-      return { kind: "refused", id: request.id, error: refusalBy(this.#options.journal, cause), encoding };
+      return { kind: "refused", id: request.id, error: refusalBy(this.#options, cause), encoding };
     }
   }
 
   async outcome(message: DeviceMessage): Promise<Taken> {
-    return take(this.#options.journal, message, parseOutcome(message.bytes), async (outcome) => {
+    return take(this.#options, message, parseOutcome(message.bytes), async (outcome) => {
       const recorded = await this.#options.journal.outcome(message.device, outcome);
       if (recorded === "unknown_id") throw new HoldpointError("HP_NOT_FOUND", `no decision has the id ${outcome.id}`);
     });
   }
 
   async observe(message: DeviceMessage): Promise<Taken> {
-    return take(this.#options.journal, message, parseObservedEvent(message.bytes), async (event) => {
+    return take(this.#options, message, parseObservedEvent(message.bytes), async (event) => {
       const recorded = await this.#options.journal.observe(message.device, event);
       if (recorded === "recorded") this.#options.onEvent(event);
     });
@@ -178,12 +178,16 @@ class CoreService implements AgentService {
 /** What a device is told to wait while a journal is broken: about as long as a restart takes. */
 const brokenRetryMs = 5000;
 
+type FailureOptions = Pick<AgentServiceOptions, "logger"> & { readonly journal: Pick<Journal, "storage"> };
+
 /**
  * A journal that cannot be written is the box's trouble and not the message's: the device keeps it and asks again, as
  * with a full disk, and the restarted agent takes it. Refused for good, it would be gone for a fault of the disk.
  */
-function refusalBy(journal: Pick<Journal, "storage">, cause: unknown): HoldpointError {
-  const error = HoldpointError.from(cause, "HP_JOURNAL");
+function refusalBy({ journal, logger }: FailureOptions, cause: unknown): HoldpointError {
+  const error = HoldpointError.told(cause);
+  // Nothing is known to be durable then: the device keeps its message, and the log alone has what went wrong.
+  if (error !== cause) logger.error("message_failed", { cause });
   if (error.code !== "HP_JOURNAL" || journal.storage().problem?.code !== "HP_JOURNAL") return error;
   const hint = "The agent's disk fails: restart the agent, which sets a damaged journal aside.";
   return new HoldpointError("HP_BUSY", error.message, { hint, retryAfterMs: brokenRetryMs, cause: error });
@@ -191,7 +195,7 @@ function refusalBy(journal: Pick<Journal, "storage">, cause: unknown): Holdpoint
 
 /** Runs a step on a parsed message; whatever it throws becomes a refusal. */
 async function take<T extends { readonly id: string }>(
-  journal: Pick<Journal, "storage">,
+  options: FailureOptions,
   message: DeviceMessage,
   parsed: ParseResult<T>,
   work: (value: T) => Promise<void>,
@@ -203,7 +207,7 @@ async function take<T extends { readonly id: string }>(
     return { kind: "durable", id };
   } catch (cause) {
     const encoding = encodingOf(message.bytes) ?? "json";
-    return { kind: "refused", id, error: refusalBy(journal, cause), encoding };
+    return { kind: "refused", id, error: refusalBy(options, cause), encoding };
   }
 }
 

@@ -44,6 +44,11 @@ export const errorCatalogue = {
   },
   HP_RATE: { retry: "backoff", status: 429, hint: "Wait for retryAfterMs and try again." },
   HP_BUSY: { retry: "backoff", status: 503, hint: "Wait for retryAfterMs and send the same request again." },
+  HP_INTERNAL: {
+    retry: "backoff",
+    status: 500,
+    hint: "The server's log says why it failed. Wait for retryAfterMs and send the same request again.",
+  },
   HP_TIMEOUT: { retry: "backoff", status: 504, hint: "Send the same request again; it is not doubled." },
   HP_UNREACHABLE: { retry: "backoff", status: 503, hint: "Check that the agent runs and that the url is right." },
   HP_CLOSED: { retry: "after-change", status: 503, hint: "Open a new client or decider; this one was closed." },
@@ -168,6 +173,9 @@ export interface HoldpointErrorOptions {
   readonly retryAfterMs?: number;
 }
 
+/** A peer waits so long after a bug: it may be gone with whatever else was under way. */
+const internalRetryMs = 1000;
+
 /** The one class of operational errors. A bug is an assertion, not one of these. */
 export class HoldpointError extends Error {
   override readonly name = "HoldpointError";
@@ -200,6 +208,15 @@ export class HoldpointError extends Error {
   static from(error: unknown, fallback: ErrorCode): HoldpointError {
     if (error instanceof HoldpointError) return error;
     return new HoldpointError(fallback, error instanceof Error ? error.message : String(error), { cause: error });
+  }
+
+  /** What a peer is told: an operational error as it is. The words of a bug may hold anything; they are for the log. */
+  static told(cause: unknown): HoldpointError {
+    if (cause instanceof HoldpointError) return cause;
+    return new HoldpointError("HP_INTERNAL", "the server failed with this request", {
+      cause,
+      retryAfterMs: internalRetryMs,
+    });
   }
 }
 

@@ -8,7 +8,7 @@ export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Path with parameters: `/v1/decisions/:id`. */
   readonly path: string;
-  /** Operational errors are thrown as HoldpointError and become problem+json. */
+  /** Operational errors are thrown as HoldpointError and become problem+json; anything else that is thrown is a bug. */
   handle(exchange: Exchange): Response | Reply | Promise<Response | Reply>;
 }
 

@@ -143,6 +143,7 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       admit: callLimits(parts, addressOf),
       observe: metrics.observe,
       bodyBytesMax,
+      logger,
     });
     await greetAdmin(parts, options);
     const server = await serveHttp({

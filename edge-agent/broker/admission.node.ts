@@ -75,7 +75,7 @@ export class Admission {
     try {
       return await this.#options.devices.verify(username, secret);
     } catch (cause) {
-      this.#options.metrics.refused("mqtt", HoldpointError.from(cause, "HP_BUSY").code);
+      this.#options.metrics.refused("mqtt", HoldpointError.told(cause).code);
       throw refusal(3, "server unavailable");
     }
   }

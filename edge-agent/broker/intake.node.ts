@@ -85,7 +85,7 @@ export class Intake {
     } catch (cause) {
       // The service says that it never throws; if it does, nothing is known to be durable.
       logger.error("mqtt_message_failed", { device: peer.device, channel, cause });
-      return this.#refused(peer, null, HoldpointError.from(cause, "HP_BUSY"), encoding);
+      return this.#refused(peer, null, HoldpointError.told(cause), encoding);
     }
   }
 

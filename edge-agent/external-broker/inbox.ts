@@ -205,7 +205,7 @@ export class Inbox {
     } catch (cause) {
       logger.error("mqtt_message_failed", { device: message.device, channel, cause });
       const encoding = encodingOf(message.bytes) ?? "json";
-      return { kind: "refused", id: null, error: HoldpointError.from(cause, "HP_BUSY"), encoding };
+      return { kind: "refused", id: null, error: HoldpointError.told(cause), encoding };
     }
   }
 

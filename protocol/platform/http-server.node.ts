@@ -111,9 +111,10 @@ class HttpDoor {
       const reply = problemReply(error);
       return { ...reply, headers: { ...reply.headers, allow: found.allow.join(", ") } };
     } catch (cause) {
-      const known = cause instanceof HoldpointError;
-      if (!known && !exchange.isGone) this.#options.logger.error("http_handler_failed", { path: exchange.path, cause });
-      const error = known ? cause : new HoldpointError("HP_BUSY", "the request failed here", { retryAfterMs: 1000 });
+      const error = HoldpointError.told(cause);
+      if (error !== cause && !exchange.isGone) {
+        this.#options.logger.error("http_handler_failed", { path: exchange.path, cause });
+      }
       this.#options.onRefused?.(error);
       return problemReply(error);
     }

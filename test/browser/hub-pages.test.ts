@@ -1,6 +1,7 @@
 import axe from "axe-core";
 import { type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { HoldpointError, problemReply } from "../../protocol/index.ts";
 import { callHub } from "../support/hub-agent.ts";
 import { axeFaults } from "./axe-faults.ts";
 import { addPerson, buildHubPages, openHub, password, signIn, type HubRoomForTests } from "./hub-room.ts";
@@ -54,6 +55,24 @@ describe.skipIf(!hasChromium)("the hub's pages in Chromium", () => {
     const asset = await fetch(`${room.hub.url}${name}`);
     expect(asset.headers.get("cache-control")).toContain("immutable");
     expect((await fetch(`${room.hub.url}/assets/..%2findex.html`)).status).toBe(404);
+  });
+
+  it("say that the hub failed where it did, and not that it is out of reach; what is asked again comes by itself", async () => {
+    const page = await newPage();
+    const failed = problemReply(HoldpointError.told(new TypeError("a bug")));
+    const answer = { status: failed.status, headers: failed.headers, body: String(failed.body) };
+    await page.route("**/v1/session", (route) => route.fulfill(answer));
+    await page.goto(`${room.hub.url}/stores`);
+    await page.getByText("The hub failed with this request. Trying again…").waitFor();
+    await page.unroute("**/v1/session");
+    await signIn(page, room, "ada", "/people");
+    await page.route("**/v1/stores?*", (route) => route.fulfill(answer));
+    await page.goto(`${room.hub.url}/stores`);
+    await page.getByRole("alert").getByText("The hub failed with this request. It is asked again.").waitFor();
+    expect(await page.getByText("cannot be reached").count()).toBe(0);
+    await page.unroute("**/v1/stores?*");
+    await page.getByRole("button", { name: "Try now" }).click();
+    await page.getByText("store_1").first().waitFor();
   });
 
   it("let somebody in by invitation, tell a wrong password, and lead back out", async () => {

@@ -248,6 +248,20 @@ describe("refusals", () => {
     expect(door.service.durable.size).toBe(1);
   });
 
+  test("a bug withholds the PUBACK like any transient trouble, and its words stay in the log", async () => {
+    door = await openDoor();
+    door.service.failWith = new TypeError("cannot read /etc/secret");
+    const client = await door.connect();
+    const got = inbox(client);
+    await client.subscribeAsync(topic("error"), { qos: 1 });
+    client.publish(topic("request"), jsonOf(requestOf(1)), { qos: 1 });
+    await until(() => got.length === 1);
+    const text = got[0]?.payload.toString() ?? "";
+    expect(JSON.parse(text)).toMatchObject({ code: "HP_BUSY", retry: "backoff", retryAfterMs: 1000 });
+    expect(text).not.toContain("secret");
+    expect(door.metrics.refusals).toEqual(["mqtt HP_INTERNAL"]);
+  });
+
   test("a withheld message does not hold up those behind it", async () => {
     door = await openDoor();
     door.service.refuseWith = new HoldpointError("HP_BUSY", "too much at once", { retryAfterMs: 250 });

@@ -202,6 +202,20 @@ describe("what stands between a store and its hub", () => {
     });
   });
 
+  test("a hub that failed is asked again after its time, by an agent that knows the code and by one that does not", async () => {
+    const failed = problemReply(HoldpointError.told(new TypeError("a bug")));
+    const known = await askServer((_, to) => to.writeHead(failed.status, failed.headers).end(failed.body));
+    expect(known).toMatchObject({
+      outcome: "refused",
+      error: { code: "HP_INTERNAL", retry: "backoff", retryAfterMs: 1000 },
+    });
+    const later = String(failed.body).replaceAll("HP_INTERNAL", "HP_LATER");
+    const unknown = await askServer((_, to) =>
+      to.writeHead(failed.status, { ...failed.headers, "content-length": Buffer.byteLength(later) }).end(later),
+    );
+    expect(unknown).toMatchObject({ outcome: "refused", error: { retry: "backoff", retryAfterMs: 1000 } });
+  });
+
   test("a box with a wrong clock takes the hub's time from its refusal and signs again", async () => {
     const hubMs = Date.now() - 5 * 365 * 86_400_000;
     const seen: number[] = [];

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { permissionsOf, type PersonCaller, type Role } from "../../cloud-sync/hub/api/caller.ts";
 import { gatewayRoutes, type Repeat } from "../../cloud-sync/hub/api/gateway.ts";
 import { agentRoute, personRoute, publicRoute } from "../../cloud-sync/hub/api/hub-route.ts";
-import { HoldpointError, silentLogger, type Reply } from "../../protocol/index.ts";
+import { HoldpointError, jsonReply, silentLogger, type Logger, type Reply } from "../../protocol/index.ts";
 import { serveHttp, type RunningHttpServer } from "../../protocol/platform/http-server.node.ts";
 
 function person(role: Role): PersonCaller {
@@ -49,7 +49,26 @@ const routes = [
     reply: z.object({ store: z.string() }),
     handle: ({ caller }) => Promise.resolve({ store: caller.store }),
   }),
+  publicRoute({
+    method: "GET",
+    path: "/v1/broken",
+    operation: { id: "broken", summary: "It has a fault", tag: "hub" },
+    reply: z.object({}),
+    handle: () => Promise.reject(new TypeError("/secret/path is not a function")),
+  }),
+  publicRoute({
+    method: "GET",
+    path: "/foreign/broken",
+    operation: { id: "foreignBroken", summary: "It has a fault, in another protocol", tag: "hub" },
+    reply: z.object({}),
+    refusal: (error) => jsonReply({ Message: error.message }, 500),
+    handle: () => Promise.reject(new TypeError("/secret/path is not a function")),
+  }),
 ];
+
+const failures: unknown[] = [];
+const logger: Logger = { ...silentLogger, error: (event, fields) => failures.push([event, fields]) };
+const told: [status: number, code: string | null][] = [];
 
 describe("the gateway", () => {
   let server: RunningHttpServer;
@@ -57,6 +76,8 @@ describe("the gateway", () => {
   beforeAll(async () => {
     const served = gatewayRoutes(routes, {
       bodyBytesMax: 1000,
+      logger,
+      observe: () => (status, code) => told.push([status, code]),
       isOwnHost: (host) => host === "127.0.0.1",
       doors: {
         agent: (exchange) => {
@@ -102,6 +123,27 @@ describe("the gateway", () => {
 
   test("a public route answers everybody", async () => {
     expect(await call("GET", "/v1/about")).toEqual({ status: 200, json: { name: "hub" } });
+  });
+
+  test("a fault of the hub is told as one, to be tried again; its words are in the log and nowhere else", async () => {
+    const answer = await fetch(`${server.url}/v1/broken`);
+    expect(answer.status).toBe(500);
+    expect(answer.headers.get("retry-after")).toBe("1");
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    const text = await answer.text();
+    expect(text).not.toContain("secret");
+    expect(JSON.parse(text)).toMatchObject({ status: 500, code: "HP_INTERNAL", retry: "backoff", retryAfterMs: 1000 });
+    const foreign = await fetch(`${server.url}/foreign/broken`);
+    expect(await foreign.json()).toEqual({ Message: "the server failed with this request" });
+    expect(told.slice(-2)).toEqual([
+      [500, "HP_INTERNAL"],
+      [500, "HP_INTERNAL"],
+    ]);
+    const cause = expect.objectContaining({ message: "/secret/path is not a function" }) as unknown;
+    expect(failures).toEqual([
+      ["hub_handler_failed", { operation: "broken", cause }],
+      ["hub_handler_failed", { operation: "foreignBroken", cause }],
+    ]);
   });
 
   test("a person without the permission is told which one is missing, nobody at all is asked to sign in", async () => {

@@ -41,6 +41,8 @@ export class DoorService implements AgentService {
   label: string | null = "Oat-Milk";
   /** Refuse everything with this. */
   refuseWith: HoldpointError | null = null;
+  /** A bug: everything fails with this. */
+  failWith: Error | null = null;
   /** Every commit waits for this. */
   commit: () => Promise<void> = () => Promise.resolve();
   state: AgentStatus["state"] = "ready";
@@ -52,6 +54,7 @@ export class DoorService implements AgentService {
 
   async submit(message: DeviceMessage): Promise<Submitted> {
     this.submitted.push(message);
+    if (this.failWith) throw this.failWith;
     const parsed = parseRequest(message.bytes);
     if (!parsed.ok) return { kind: "refused", id: parsed.id, error: parsed.error, encoding: parsed.encoding };
     const { value: request, encoding } = parsed;

@@ -48,6 +48,7 @@ export async function openDropInPlace(options: PlaceOptions = {}): Promise<DropI
       repeats: createRepeats(parts),
       isOwnHost: () => true,
       bodyBytesMax: 256 * 1024,
+      logger: silentLogger,
     }),
     ...{ host: "127.0.0.1", port: 0, bodyBytesMax: 9 * 1024 * 1024, connectionsMax: 100, logger: silentLogger },
   });

@@ -4,8 +4,10 @@ import { encodeMessage, HoldpointError, silentLogger } from "../../protocol/inde
 import { requestOf } from "../support/requests.ts";
 
 /** A failing disk cannot be had in a test: engine and journal are only what they say of it. */
-function serviceOver(problem: { readonly code: "HP_JOURNAL"; readonly message: string } | null) {
-  const broken = new HoldpointError("HP_JOURNAL", "the journal cannot be written: disk I/O error");
+function serviceOver(
+  problem: { readonly code: "HP_JOURNAL"; readonly message: string } | null,
+  broken: Error = new HoldpointError("HP_JOURNAL", "the journal cannot be written: disk I/O error"),
+) {
   const parts = {
     storeId: "store_1",
     engine: { submit: () => Promise.reject(broken), onRevision: () => () => undefined },
@@ -32,4 +34,15 @@ it("asks a device to keep its message while the journal is broken, and refuses f
   }
   const sound = serviceOver(null);
   expect(await sound.submit(request)).toMatchObject({ error: { code: "HP_JOURNAL", retry: "after-change" } });
+});
+
+it("asks a device to keep its message after a bug, and tells it nothing of it", async () => {
+  const device = { device: "camera-1", transport: "mqtt" } as const;
+  const service = serviceOver(null, new TypeError("cannot read /etc/secret"));
+  const request = requestOf();
+  const refused = await service.submit({ ...device, bytes: encodeMessage(request, "json") });
+  expect(refused).toMatchObject({
+    id: request.id,
+    error: { code: "HP_INTERNAL", retry: "backoff", message: "the server failed with this request" },
+  });
 });

@@ -92,7 +92,7 @@ describe("the review page at a hub", () => {
   it("hands nothing over that nobody could have looked at, or without a connection", () => {
     const { state } = begin();
     expect(run(state, t0 + 20, { kind: "escalatePressed" }).effects).toEqual([]);
-    const down = run(state, t0 + 600, { kind: "connectionLost" }, { kind: "escalatePressed" });
+    const down = run(state, t0 + 600, { kind: "connectionLost", isFault: false }, { kind: "escalatePressed" });
     expect(down.effects).toEqual([]);
     expect(down.state.cases).toHaveLength(2);
   });

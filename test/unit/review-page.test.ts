@@ -193,7 +193,7 @@ describe("the review page", () => {
   });
 
   it("keeps answers while the connection is lost, and sends them first when it is back", () => {
-    const page = reviewing().on({ kind: "connectionLost" }).press("1").press("2");
+    const page = reviewing().on({ kind: "connectionLost", isFault: false }).press("1").press("2");
     expect(page.kinds()).toEqual([]);
     expect(page.state.outbox).toHaveLength(2);
     expect(page.state.toast?.phase).toBe("waiting");
@@ -201,8 +201,19 @@ describe("the review page", () => {
     expect(page.kinds()).toEqual(["openStream", "submit", "submit"]);
   });
 
+  it("keeps answers while the server fails as well, and says that it is not the connection", () => {
+    const page = reviewing().on({ kind: "connectionLost", isFault: true }).press("1");
+    expect(page.state).toMatchObject({
+      connection: { isUp: false, isFault: true },
+      outbox: [{ isSending: false }],
+    });
+    page.on({ kind: "sessionFound", session });
+    expect(page.kinds()).toEqual(["openStream", "submit"]);
+    expect(page.state.connection).toMatchObject({ isUp: true, isFault: false });
+  });
+
   it("takes back an answer that never left", () => {
-    const page = reviewing().on({ kind: "connectionLost" }).press("1").press("Backspace");
+    const page = reviewing().on({ kind: "connectionLost", isFault: false }).press("1").press("Backspace");
     expect(page.state).toMatchObject({ outbox: [], answered: 0 });
     expect(page.state.cases.map(({ id }) => id)).toEqual(["a", "b"]);
   });
@@ -211,7 +222,7 @@ describe("the review page", () => {
     const page = reviewing();
     const waits: number[] = [];
     for (let i = 0; i < 6; i += 1) {
-      page.on({ kind: "connectionLost" }).on({ kind: "connectionLost" }, 0);
+      page.on({ kind: "connectionLost", isFault: false }).on({ kind: "connectionLost", isFault: false }, 0);
       waits.push(page.state.connection.retryAtMs - page.nowMs);
       page.on({ kind: "ticked" }, waits[i] ?? 0);
       expect(page.kinds()).toEqual(["loadSession"]);

@@ -7,6 +7,7 @@ import {
   problemReply,
   type ErrorCode,
   type Exchange,
+  type Logger,
   type Reply,
   type Route,
 } from "../../../protocol/index.ts";
@@ -32,6 +33,8 @@ export interface GatewayOptions {
   readonly observe?: (operation: string) => (status: number, code: ErrorCode | null) => void;
   /** Bodies of routes that say nothing else. */
   readonly bodyBytesMax: number;
+  /** Told of what fails and is no operational error; the peer is not told its words. */
+  readonly logger: Logger;
 }
 
 /** Who stands behind a call. */
@@ -93,13 +96,13 @@ async function answered(
     tell?.(answer.status, null);
     return answer;
   } catch (cause) {
-    if (!(cause instanceof HoldpointError)) {
-      tell?.(503, "HP_BUSY");
-      throw cause;
+    const error = HoldpointError.told(cause);
+    if (error !== cause && !exchange.gone.aborted) {
+      options.logger.error("hub_handler_failed", { operation: route.operation.id, cause });
     }
-    tell?.(cause.status, cause.code);
+    tell?.(error.status, error.code);
     // A browser is none of the clients that know the other protocol.
-    const reply = route.refusal && !isFromBrowser(exchange) ? route.refusal(cause) : problemReply(cause);
+    const reply = route.refusal && !isFromBrowser(exchange) ? route.refusal(error) : problemReply(error);
     return { ...reply, headers: { ...reply.headers, ...privateHeaders } };
   }
 }

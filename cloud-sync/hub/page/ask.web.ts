@@ -1,6 +1,9 @@
 import type { ErrorBody, ErrorCode } from "../../../protocol/index.ts";
 
-/** One call to the hub. A refusal is a value; only a hub that cannot be reached (or cannot answer now) is `null`. */
+/**
+ * One call to the hub. A refusal is a value, a failure inside the hub as well; only a hub that cannot be reached (or
+ * cannot answer now) is `null`.
+ */
 export type Answered<T> = { readonly ok: true; readonly value: T } | Refused | null;
 
 export interface Refused {
@@ -12,6 +15,14 @@ export interface Refused {
 }
 
 const callMsMax = 15_000;
+
+/** A fault of the hub itself, in words for whoever looks at the page. */
+const failed: Omit<Refused, "retryAfterMs"> = {
+  ok: false,
+  code: "HP_INTERNAL",
+  message: "The hub failed with this request",
+  hint: "What went wrong is in its log. Try again in a moment.",
+};
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -30,6 +41,7 @@ export async function ask<T>(method: Method, path: string, body?: unknown): Prom
     const answer = text === "" ? null : (JSON.parse(text) as unknown);
     if (response.ok) return { ok: true, value: answer as T };
     const { code, message, hint, retry, retryAfterMs } = answer as ErrorBody;
+    if (code === "HP_INTERNAL") return { ...failed, retryAfterMs: retryAfterMs ?? null };
     if (response.status >= 500 || (retry === "backoff" && code !== "HP_RATE")) return null;
     return { ok: false, code, message, hint, retryAfterMs: retryAfterMs ?? null };
   } catch {

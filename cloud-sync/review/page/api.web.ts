@@ -31,6 +31,7 @@ async function call<T>(method: "GET" | "POST", path: string, body?: unknown): Pr
     if (response.ok) return { ok: true, value: answer as T };
     const { code, message, retry, retryAfterMs } = answer as ErrorBody;
     // A box that is starting or out of space is not there for us now; the answer waits and is sent again.
+    if (code === "HP_INTERNAL") return { ok: false, code, message, retryAfterMs: retryAfterMs ?? null };
     if (response.status >= 500 || (retry === "backoff" && code !== "HP_PIN" && code !== "HP_RATE")) return null;
     return { ok: false, code, message, retryAfterMs: retryAfterMs ?? null };
   } catch {

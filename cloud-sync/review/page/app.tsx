@@ -7,6 +7,7 @@ import { PictureStage } from "./picture-stage.tsx";
 import { type PageEvent, type PageState } from "./state.ts";
 import { TopBar } from "./top-bar.tsx";
 import { UndoToast } from "./undo-toast.tsx";
+import { lostText } from "./wording.ts";
 
 export interface AppProps {
   readonly state: PageState;
@@ -89,11 +90,13 @@ function NothingToDo({ state }: { readonly state: PageState }): JSX.Element {
     return (
       <section class="empty" data-testid="empty">
         <Icon name="wifiOff" size={56} />
-        <h1>No connection</h1>
+        <h1>{connection.isFault ? "The server fails" : "No connection"}</h1>
         <p class="quiet">
           {state.outbox.length > 0
             ? "Your answers are kept here and sent when it is back."
-            : "Cases come back with the connection."}
+            : connection.isFault
+              ? "What went wrong is in its log."
+              : "Cases come back with the connection."}
         </p>
       </section>
     );
@@ -136,14 +139,14 @@ function CalmShelf(): JSX.Element {
 }
 
 function OfflineBanner({ state, dispatch }: ScreenProps): JSX.Element {
-  const { retryAtMs } = state.connection;
+  const { retryAtMs, isFault } = state.connection;
   const seconds = Math.max(1, Math.ceil((retryAtMs - state.nowMs) / 1000));
   const kept = state.outbox.length;
   return (
     <div class="offline" role="alert" data-testid="offline">
       <Icon name="wifiOff" />
       <span class="offline-text">
-        <strong>Connection lost.</strong>{" "}
+        <strong>{lostText(isFault)}</strong>{" "}
         {kept > 0
           ? `${kept === 1 ? "One answer is" : `${kept} answers are`} kept here and sent when it is back.`
           : "You can go on with the cases that are here."}

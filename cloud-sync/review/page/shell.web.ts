@@ -42,7 +42,7 @@ export function startShell(
         closeStream();
         closeStream = openStream(
           (news) => dispatch({ kind: "news", news }),
-          () => dispatch({ kind: "connectionLost" }),
+          () => dispatch({ kind: "connectionLost", isFault: false }),
         );
         break;
       case "closeStream":
@@ -60,7 +60,7 @@ export function startShell(
     for (const { id, lease } of state.cases) if (lease) releaseOnLeave(id, lease.generation);
   };
   addEventListener("keydown", (pressed) => onKey(pressed, state, dispatch), { signal });
-  addEventListener("offline", () => dispatch({ kind: "connectionLost" }), { signal });
+  addEventListener("offline", () => dispatch({ kind: "connectionLost", isFault: false }), { signal });
   addEventListener("online", () => dispatch({ kind: "retryPressed" }), { signal });
   addEventListener("pagehide", giveBack, { signal });
   // A page from the back-forward cache has given its cases back.
@@ -145,11 +145,16 @@ function told<T>(
   answered: Answered<T>,
   onValue: (value: T) => PageEvent | null,
   onRefused: (refused: Refused) => PageEvent | null = () => null,
-  onLost: PageEvent = { kind: "connectionLost" },
+  onLost: PageEvent = { kind: "connectionLost", isFault: false },
 ): PageEvent | null {
   if (answered === null) return onLost;
-  return answered.ok ? onValue(answered.value) : refusedEvent(answered, onRefused);
+  if (answered.ok) return onValue(answered.value);
+  // The call is as good as before: what waits is sent again, as after a lost connection.
+  if (answered.code === "HP_INTERNAL") return onLost.kind === "connectionLost" ? failed : onRefused(answered);
+  return refusedEvent(answered, onRefused);
 }
+
+const failed: PageEvent = { kind: "connectionLost", isFault: true };
 
 function refusedEvent(refused: Refused, onRefused: (refused: Refused) => PageEvent | null): PageEvent | null {
   return refused.code === "HP_UNAUTHORIZED" ? { kind: "sessionMissing" } : onRefused(refused);
@@ -162,7 +167,9 @@ function pairProblem({ code, message, retryAfterMs }: Refused): PageEvent {
       ? "That is not the PIN on the screen now. After five wrong tries there is a new one."
       : code === "HP_RATE"
         ? `Too many wrong tries. Wait ${minutes} min and use the PIN that is shown then.`
-        : message;
+        : code === "HP_INTERNAL"
+          ? "The box failed with this request. Try again in a moment."
+          : message;
   return { kind: "pairRefused", problem };
 }
 

@@ -10,9 +10,10 @@ import {
   undoPressed,
 } from "./answering.ts";
 import { matchingLabels } from "./searching.ts";
-import { labelText } from "./wording.ts";
+import { labelText, lostText } from "./wording.ts";
 import {
   closedSearch,
+  connected,
   letterMs,
   step,
   withRecent,
@@ -43,7 +44,7 @@ export function reduce(before: PageState, event: PageEvent, inputs: PageInputs):
     case "ticked":
       return ticked(state);
     case "connectionLost":
-      return step(connectionLost(state), { kind: "closeStream" });
+      return step(connectionLost(state, event.isFault), { kind: "closeStream" });
     case "retryPressed":
       return step(state, { kind: "loadSession" });
     case "claimed":
@@ -140,7 +141,7 @@ function sessionFound(
     session: event.session,
     skewMs: event.session.nowMs - inputs.nowMs,
     pairing: { code: null, isBusy: false, problem: null },
-    connection: { isUp: true, attempts: 0, retryAtMs: 0 },
+    connection: connected,
     outbox: state.outbox.map((outgoing) => ({ ...outgoing, isSending: true })),
     toast: state.toast?.phase === "waiting" ? { ...state.toast, phase: "sending" } : state.toast,
     announcement: wasDown ? "The connection is back." : state.announcement,
@@ -163,7 +164,7 @@ function unpaired(state: PageState): PageState {
     shownAtMs: null,
     search: closedSearch,
     pairing: { ...state.pairing, isBusy: false },
-    connection: { isUp: true, attempts: 0, retryAtMs: 0 },
+    connection: connected,
   };
 }
 
@@ -178,18 +179,18 @@ function pairPressed(state: PageState, event: Extract<PageEvent, { kind: "pairPr
 }
 
 /** Waits 1, 2, 4, 8, then 15 s between tries; the button and the browser's own "online" try at once. */
-function connectionLost(state: PageState): PageState {
+function connectionLost(state: PageState, isFault: boolean): PageState {
   // Several calls fail together when a connection breaks; they are one loss.
   if (!state.connection.isUp && state.connection.retryAtMs !== Infinity) return state;
   const attempts = state.connection.attempts + 1;
   const waitMs = Math.min(15_000, 1000 * 2 ** Math.min(attempts - 1, 4));
   return {
     ...state,
-    connection: { isUp: false, attempts, retryAtMs: state.nowMs + waitMs },
+    connection: { isUp: false, isFault, attempts, retryAtMs: state.nowMs + waitMs },
     pairing: { ...state.pairing, isBusy: false },
     outbox: state.outbox.map((outgoing) => ({ ...outgoing, isSending: false })),
     toast: state.toast === null ? null : offlineToast(state.toast),
-    announcement: state.connection.isUp ? "The connection is lost. Trying again." : state.announcement,
+    announcement: state.connection.isUp ? `${lostText(isFault)} Trying again.` : state.announcement,
   };
 }
 

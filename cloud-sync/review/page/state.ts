@@ -67,6 +67,8 @@ export interface PageState {
 
 interface Connection {
   readonly isUp: boolean;
+  /** It is down because the server fails, and not because it is out of reach. */
+  readonly isFault: boolean;
   readonly attempts: number;
   readonly retryAtMs: number;
 }
@@ -136,7 +138,8 @@ export type PageEvent =
   | { readonly kind: "undone"; readonly id: string; readonly held: HeldCases }
   | { readonly kind: "undoRefused"; readonly message: string }
   | { readonly kind: "leaseRefused"; readonly id: string }
-  | { readonly kind: "connectionLost" }
+  /** The server was not reached or, with `isFault`, answered that it failed. */
+  | { readonly kind: "connectionLost"; readonly isFault: boolean }
   | { readonly kind: "retryPressed" }
   | { readonly kind: "helpToggled" }
   | { readonly kind: "noticeClosed" }
@@ -192,7 +195,7 @@ export function firstPageState(
     session: null,
     skewMs: 0,
     nowMs,
-    connection: { isUp: true, attempts: 0, retryAtMs: 0 },
+    connection: connected,
     cases: [],
     isFirstClaim: true,
     queue: null,
@@ -213,6 +216,7 @@ export function firstPageState(
   };
 }
 
+export const connected: Connection = { isUp: true, isFault: false, attempts: 0, retryAtMs: 0 };
 export const closedSearch: Search = { isOpen: false, query: "", selected: 0 };
 
 export function step(state: PageState, ...effects: readonly PageEffect[]): PageStep {

@@ -51,7 +51,7 @@ export function TopFacts({
       </span>
       <span class={connection.isUp ? "link-state up" : "link-state down"}>
         <i aria-hidden="true" />
-        {connection.isUp ? "Online" : "Offline"}
+        {connection.isUp ? "Online" : connection.isFault ? "Failing" : "Offline"}
       </span>
       {who}
       <button

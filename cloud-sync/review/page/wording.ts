@@ -23,6 +23,11 @@ export function badInputText({ inputKind }: Pick<ReviewCase, "inputKind">): stri
   return inputKind === "image" || inputKind === "pixels" ? "Bad picture" : "Bad data";
 }
 
+/** Why nothing can be asked now. */
+export function lostText(isFault: boolean): string {
+  return isFault ? "The server failed with a request." : "Connection lost.";
+}
+
 /** Shares as whole percent; never 100% or 0% for something that is not quite that. */
 export function percentText(share: number): string {
   if (share > 0.99 && share < 1) return `${(Math.floor(share * 1000) / 10).toFixed(1)}%`;

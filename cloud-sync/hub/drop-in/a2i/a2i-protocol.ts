@@ -65,12 +65,12 @@ const exceptions: Partial<Record<ErrorCode, readonly [name: string, status: numb
   HP_CONFLICT: ["ConflictException", 409],
   HP_RATE: ["ThrottlingException", 429],
 };
-const serverErrors: ReadonlySet<ErrorCode> = new Set(["HP_BUSY", "HP_DATABASE", "HP_DISK_FULL", "HP_TIMEOUT"]);
 
 /** A refusal as an AWS client reads it: the name in `x-amzn-errortype`, the text in `Message`. */
 export function awsRefusal(error: HoldpointError): Reply {
-  const fallback = serverErrors.has(error.code) ? (["InternalServerException", 500] as const) : null;
-  const [name, status] = exceptions[error.code] ?? fallback ?? (["ValidationException", 400] as const);
+  const isOurs = error.status >= 500;
+  const other = isOurs ? (["InternalServerException", 500] as const) : (["ValidationException", 400] as const);
+  const [name, status] = exceptions[error.code] ?? other;
   return jsonReply({ Message: error.message }, status, { "x-amzn-errortype": name });
 }
 

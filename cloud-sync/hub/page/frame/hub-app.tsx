@@ -19,11 +19,11 @@ const retryMs = 3_000;
 /** The whole of it: who is signed in decides what there is. */
 export function HubApp(): JSX.Element {
   const [session, setSession] = useState<HubSession | null>(null);
-  const [isOffline, setOffline] = useState(false);
+  const [trouble, setTrouble] = useState<string | null>(null);
   const [invitation, setInvitation] = useState(takeToken);
   const load = useCallback(() => {
     void sessionApi.get().then((answered) => {
-      setOffline(!answered?.ok);
+      setTrouble(answered?.ok ? null : (answered?.message ?? "The hub cannot be reached"));
       if (answered?.ok) setSession(answered.value);
       else setTimeout(load, retryMs);
     });
@@ -45,7 +45,7 @@ export function HubApp(): JSX.Element {
     return (
       <main class="centre">
         <p class="quiet starting" role="status">
-          <Mark /> {isOffline ? "The hub cannot be reached. Trying again…" : "Loading…"}
+          <Mark /> {trouble === null ? "Loading…" : `${trouble}. Trying again…`}
         </p>
       </main>
     );

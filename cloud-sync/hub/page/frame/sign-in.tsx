@@ -60,6 +60,10 @@ function problemText({ code, message, retryAfterMs }: Refused): string {
   return `Too many tries. Wait ${Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1000))} s, then try again.`;
 }
 
+function invitationProblem(refused: Refused): string {
+  return refused.code === "HP_TOKEN" ? "This invitation is used or too old. Ask for a new one." : problemText(refused);
+}
+
 /** Sets the password of a new account with the token behind the `#` of the invitation's address. */
 export function TakeInvitation(props: {
   readonly token: string;
@@ -76,7 +80,7 @@ export function TakeInvitation(props: {
       if (answered?.ok) {
         setName(answered.value.name);
         setLogin(answered.value.login);
-      } else setProblem(answered ? "This invitation is used or too old. Ask for a new one." : unreachable);
+      } else setProblem(answered ? invitationProblem(answered) : unreachable);
     });
   }, [props.token]);
   const submit = async (): Promise<void> => {

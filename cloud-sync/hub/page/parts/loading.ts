@@ -3,7 +3,7 @@ import { type PageOf } from "../api.web.ts";
 import { type Answered, type Refused } from "../ask.web.ts";
 import { useSite } from "../site.ts";
 
-/** What was asked of the hub. The last value stays while the next one comes, and while the hub is out of reach. */
+/** What was asked of the hub. The last value stays while the next one comes, and while the hub cannot give it. */
 export interface Loaded<T> {
   readonly value: T | null;
   readonly refused: Refused | null;
@@ -43,7 +43,7 @@ export function useLoaded<T>(key: string, load: () => Promise<Answered<T>>, ever
     reload();
     return () => void (turn.current += 1);
   }, [reload]);
-  const waitMs = state.isOffline ? retryMs : everyMs;
+  const waitMs = state.isOffline || state.refused?.code === "HP_INTERNAL" ? retryMs : everyMs;
   useEffect(() => {
     if (waitMs === 0) return;
     const ticking = setInterval(() => document.visibilityState === "visible" && reload(), waitMs);

@@ -31,12 +31,16 @@ export function PageHead(props: {
 /** What stands where a value is not there (yet): loading, refused, out of reach. Null where there is one. */
 export function NotYet({ loaded }: { readonly loaded: Loaded<unknown> }): JSX.Element | null {
   const { refused, isOffline, value, reload } = loaded;
+  const meanwhile = value === null ? "It is asked again." : "This is what was known last.";
   if (refused) {
+    const isFault = refused.code === "HP_INTERNAL";
     return (
       <div class="note warn" role="alert">
         <p>
-          <strong>{refused.message}</strong> <span>{refused.hint}</span>
+          <strong>{isFault ? `${refused.message}.` : refused.message}</strong>{" "}
+          <span>{isFault ? meanwhile : refused.hint}</span>
         </p>
+        {isFault ? <TryNow reload={reload} /> : null}
       </div>
     );
   }
@@ -44,10 +48,8 @@ export function NotYet({ loaded }: { readonly loaded: Loaded<unknown> }): JSX.El
     return (
       <div class="note warn" role="alert">
         <Icon name="wifiOff" />
-        <p>The hub cannot be reached. {value === null ? "It is asked again." : "This is what was known last."}</p>
-        <button type="button" class="plain" onClick={reload}>
-          Try now
-        </button>
+        <p>The hub cannot be reached. {meanwhile}</p>
+        <TryNow reload={reload} />
       </div>
     );
   }
@@ -56,6 +58,14 @@ export function NotYet({ loaded }: { readonly loaded: Loaded<unknown> }): JSX.El
       Loading…
     </p>
   ) : null;
+}
+
+function TryNow({ reload }: Pick<Loaded<unknown>, "reload">): JSX.Element {
+  return (
+    <button type="button" class="plain" onClick={reload}>
+      Try now
+    </button>
+  );
 }
 
 export type Tone = "good" | "warn" | "bad" | "";
