@@ -1,10 +1,11 @@
 import fc from "fast-check";
+import { z } from "zod";
 import { describe, expect, test } from "vitest";
 import { clientAddress } from "../../cloud-sync/hub/api/client-address.ts";
 import { csvLine } from "../../cloud-sync/hub/api/csv.ts";
 import { fewAtOnce } from "../../cloud-sync/hub/api/few-at-once.ts";
 import { checkChanging, checkReading } from "../../cloud-sync/hub/api/origin-guard.ts";
-import { pageOf } from "../../cloud-sync/hub/api/pages.ts";
+import { listCursor, pageOf } from "../../cloud-sync/hub/api/pages.ts";
 import { createPlaces } from "../../cloud-sync/hub/api/places.ts";
 import { proxyList } from "../../cloud-sync/hub/api/proxies.node.ts";
 import { referencePage } from "../../cloud-sync/hub/api/reference-page.ts";
@@ -148,6 +149,18 @@ test("a page has a cursor exactly where there is more", () => {
   expect(pageOf(["a", "b", "c"], 2, (item) => item)).toEqual({ items: ["a", "b"], cursor: "b" });
   expect(pageOf(["a", "b"], 2, (item) => item)).toEqual({ items: ["a", "b"], cursor: null });
   expect(pageOf([], 2, String)).toEqual({ items: [], cursor: null });
+});
+
+test("a cursor is known by the list that gave it, whatever its place is", () => {
+  const cursors = listCursor("people", z.tuple([z.string(), z.number()]));
+  const cursor = cursors.write(["gnp.exe ä?&+/=", 7]);
+  expect(cursor).toMatch(/^[\w-]+$/);
+  expect(cursors.read(cursor)).toEqual(["gnp.exe ä?&+/=", 7]);
+  expect([cursors.read(undefined), cursors.read(null)]).toEqual([null, null]);
+  const others = listCursor("tokens", z.tuple([z.string(), z.number()])).write(["gnp.exe", 7]);
+  for (const none of ["", "7", "nonsense", others, cursor.slice(1), `${cursor}A`]) {
+    expect(() => cursors.read(none)).toThrow(expect.objectContaining({ code: "HP_SCHEMA" }));
+  }
 });
 
 test("the reference page shows script in a summary as text", () => {

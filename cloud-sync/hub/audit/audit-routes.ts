@@ -1,9 +1,8 @@
 import { z } from "zod";
-import { HoldpointError } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { csvHeaders, csvLine } from "../api/csv.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
-import { pageOf, pageQuery, pageSchema } from "../api/pages.ts";
+import { listCursor, pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { checkWholeHub } from "../api/whole-hub.ts";
 import { type HubParts } from "../room.ts";
 import { type AuditTables } from "./audit-tables.ts";
@@ -39,6 +38,7 @@ const lineSchema = z.strictObject({
 });
 
 const csvLinesAtOnce = 1_000;
+const cursors = listCursor("audit", z.number().int());
 const exampleLine = {
   ...{ n: 7, atMs: 1795000000000, actor: "person:019a9f3e", action: "case.viewed", subject: "case:019a9f40" },
   ...{ detail: {}, hash: "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03" },
@@ -52,11 +52,11 @@ export function auditRoutes(parts: AuditRoutesParts): readonly HubRoute[] {
       operation: { id: "listAudit", summary: "Who saw and did what, newest first", tag: "audit" },
       query: pageQuery(filters),
       reply: pageSchema(lineSchema),
-      examples: { query: { action: "case.viewed" }, reply: { items: [exampleLine], cursor: "7" } },
+      examples: { query: { action: "case.viewed" }, reply: { items: [exampleLine], cursor: cursors.write(7) } },
       handle: async ({ caller, query: { cursor, limit, ...wanted } }) => {
         checkScope(caller);
-        const rows = await linesBelow(parts, wanted, cursorNumber(cursor), limit + 1);
-        return pageOf(rows.map(lineOf), limit, ({ n }) => String(n));
+        const rows = await linesBelow(parts, wanted, cursors.read(cursor), limit + 1);
+        return pageOf(rows.map(lineOf), limit, ({ n }) => cursors.write(n));
       },
     }),
     personRoute("audit.read", {
@@ -135,10 +135,4 @@ function csvOf(parts: AuditRoutesParts, wanted: Filters, gone: AbortSignal): Rea
 
 function lineOf({ at_ms: atMs, detail, ...rest }: AuditTables["audit_log"]): z.output<typeof lineSchema> {
   return { ...rest, atMs, detail: JSON.parse(detail) as Record<string, unknown> };
-}
-
-function cursorNumber(cursor: string | undefined): number | null {
-  if (cursor === undefined) return null;
-  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
-  throw new HoldpointError("HP_SCHEMA", "cursor: is none of this list");
 }

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { z } from "zod";
-import { HoldpointError, type ReviewCase } from "../../../protocol/index.ts";
+import { type ReviewCase } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
-import { pageQuery } from "../api/pages.ts";
+import { listCursor, pageQuery } from "../api/pages.ts";
 import { type HubDatabase } from "../database/database.ts";
 import { type CaseTables } from "./case-tables.ts";
 
@@ -12,6 +12,7 @@ import { type CaseTables } from "./case-tables.ts";
  */
 const scannedMax = 5_000;
 const name = z.string().max(200);
+const cursors = listCursor("cases", z.string());
 
 export const caseQuerySchema = pageQuery({
   store: name.optional(),
@@ -58,27 +59,31 @@ export interface CasePage {
 }
 
 export async function listCases(database: HubDatabase, caller: PersonCaller, query: CaseQuery): Promise<CasePage> {
-  if (query.cursor !== undefined && !/^[0-9a-f-]{36}$/.test(query.cursor)) {
-    throw new HoldpointError("HP_SCHEMA", "cursor: is none of this list's");
-  }
+  const after = cursors.read(query.cursor);
   const window = await database.read((db) => {
     let scanned = db.selectFrom("cases").select("case_id").orderBy("case_id", "desc").limit(scannedMax);
-    if (query.cursor !== undefined) scanned = scanned.where("case_id", "<", query.cursor);
+    if (after !== null) scanned = scanned.where("case_id", "<", after);
     if (query.store !== undefined) scanned = scanned.where("store", "=", query.store);
     return scanned.execute();
   });
   const last = window.at(-1)?.case_id;
   if (last === undefined) return { items: [], cursor: null };
-  const rows = await database.read((db) => itemsBetween(db, caller, query, last));
+  const rows = await database.read((db) => itemsBetween(db, caller, query, { after, last }));
   const page = rows.slice(0, query.limit);
   const items = page.filter((row) => isFound(row, query.search)).map(itemOf);
-  if (rows.length > query.limit) return { items, cursor: page.at(-1)?.case_id ?? null };
-  return { items, cursor: window.length === scannedMax ? last : null };
+  const end = rows.length > query.limit ? page.at(-1)?.case_id : window.length === scannedMax ? last : undefined;
+  return { items, cursor: end === undefined ? null : cursors.write(end) };
 }
 
 type Reader = Parameters<Parameters<HubDatabase["read"]>[0]>[0];
 
-async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: CaseQuery, last: string) {
+interface Window {
+  /** The last case of the page before. */
+  readonly after: string | null;
+  readonly last: string;
+}
+
+async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: CaseQuery, { after, last }: Window) {
   let rows = db
     .selectFrom("cases as c")
     .leftJoin("review_cases as r", "r.case_id", "c.case_id")
@@ -90,7 +95,7 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
     .where("c.case_id", ">=", last)
     .orderBy("c.case_id", "desc")
     .limit(query.limit + 1);
-  if (query.cursor !== undefined) rows = rows.where("c.case_id", "<", query.cursor);
+  if (after !== null) rows = rows.where("c.case_id", "<", after);
   if (stores !== null) rows = rows.where("c.store", "in", [...stores]);
   if (tasks !== null) rows = rows.where("c.task", "in", [...tasks]);
   if (query.store !== undefined) rows = rows.where("c.store", "=", query.store);

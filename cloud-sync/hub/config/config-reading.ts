@@ -1,6 +1,7 @@
 import { type Kysely } from "kysely";
-import { HoldpointError } from "../../../protocol/index.ts";
+import { z } from "zod";
 import { type Scope } from "../api/caller.ts";
+import { listCursor } from "../api/pages.ts";
 import { type HubTables } from "../database/tables.ts";
 import { type StoreTexts } from "./config-check.ts";
 import { type LayerKey } from "./config-layers.ts";
@@ -36,9 +37,12 @@ interface PageOf {
   readonly limit: number;
 }
 
+const layerCursors = listCursor("config-layers", z.tuple([z.enum(["fleet", "region", "store"]), z.string()]));
+const historyCursors = listCursor("config-history", z.number().int());
+
 /** The layers that were ever written, without their texts, in the order of their names. */
 export async function listLayers(db: Db, stores: Scope, { cursor, limit }: PageOf): Promise<Page<LayerState>> {
-  const after = cursor === null ? null : layerCursor(cursor);
+  const after = layerCursors.read(cursor);
   const rows = await db
     .selectFrom("config_layers")
     .select(["layer", "scope", "revision", "changed_ms", "changed_by"])
@@ -48,8 +52,8 @@ export async function listLayers(db: Db, stores: Scope, { cursor, limit }: PageO
     .$if(after !== null, (query) =>
       query.where((row) =>
         row.or([
-          row("layer", ">", after?.layer ?? "fleet"),
-          row.and([row("layer", "=", after?.layer ?? "fleet"), row("scope", ">", after?.scope ?? "")]),
+          row("layer", ">", after?.[0] ?? "fleet"),
+          row.and([row("layer", "=", after?.[0] ?? "fleet"), row("scope", ">", after?.[1] ?? "")]),
         ]),
       ),
     )
@@ -62,13 +66,7 @@ export async function listLayers(db: Db, stores: Scope, { cursor, limit }: PageO
     return { layer, scope, revision, changedMs, changedBy };
   });
   const last = items.at(-1);
-  return { items, cursor: rows.length > limit && last ? `${last.layer}/${last.scope}` : null };
-}
-
-function layerCursor(text: string): LayerKey {
-  const match = /^(fleet|region|store)\/(.{1,64})$/.exec(text);
-  if (!match) throw new HoldpointError("HP_SCHEMA", "cursor: is none of this list's");
-  return { layer: match[1] as HubLayer, scope: match[2] ?? "" };
+  return { items, cursor: rows.length > limit && last ? layerCursors.write([last.layer, last.scope]) : null };
 }
 
 export interface ChangeLine extends LayerKey {
@@ -90,10 +88,7 @@ export async function listHistory(
   stores: Scope,
   { layer, scope, cursor, limit }: PageOf & { readonly layer: HubLayer | null; readonly scope: string | null },
 ): Promise<Page<ChangeLine>> {
-  const before = cursor === null ? null : Number(cursor);
-  if (before !== null && !Number.isSafeInteger(before)) {
-    throw new HoldpointError("HP_SCHEMA", "cursor: is none of this list's");
-  }
+  const before = historyCursors.read(cursor);
   const rows = await db
     .selectFrom("config_history")
     .select(lineColumns)
@@ -107,7 +102,8 @@ export async function listHistory(
     .limit(limit + 1)
     .execute();
   const items = rows.slice(0, limit).map(lineOf);
-  return { items, cursor: rows.length > limit ? String(items.at(-1)?.change ?? "") : null };
+  const last = items.at(-1);
+  return { items, cursor: rows.length > limit && last ? historyCursors.write(last.change) : null };
 }
 
 /** One change with its text and the text that it replaced; null where there is none of that number. */

@@ -3,6 +3,7 @@ import { keyRows, layerSchema } from "../../../config/index.ts";
 import { HoldpointError, limits, namePattern } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
+import { cursorText } from "../api/pages.ts";
 import { type HubParts } from "../room.ts";
 import { bundleRoute, type BundleParts } from "./config-bundle.ts";
 import { layerFaults, previewChange } from "./config-check.ts";
@@ -26,7 +27,7 @@ const text = z.string().max(textCharsMax);
 const why = z.string().trim().min(1).max(limits.textCharsMax);
 const revision = z.number().int().min(0);
 const count = z.number().int().min(0);
-const page = { cursor: z.string().max(200).optional(), limit: z.coerce.number().int().min(1).max(pageMax).default(50) };
+const page = { cursor: cursorText.optional(), limit: z.coerce.number().int().min(1).max(pageMax).default(50) };
 
 const changed = z.strictObject({ layer, scope, revision, agents: count });
 const layerState = z.strictObject({

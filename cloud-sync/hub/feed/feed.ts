@@ -112,8 +112,9 @@ async function cursorOf(
 ): Promise<FeedPlace> {
   const start = { cursor: 0, taken: 0, isNewest: false };
   if (text === null || text === "") return start;
-  const [hub, seq] = [text.slice(0, text.lastIndexOf(".")), Number(text.slice(text.lastIndexOf(".") + 1))];
-  if (!Number.isSafeInteger(seq) || seq < 0) throw new HoldpointError("HP_SCHEMA", "cursor: is none of this hub's");
+  const [, hub, digits] = /^(.+)\.(\d{1,16})$/.exec(text) ?? [];
+  const seq = Number(digits);
+  if (!Number.isSafeInteger(seq)) throw new HoldpointError("HP_SCHEMA", "cursor: is none of this hub's");
   if (hub !== hubId) return start;
   const place = await reading.place(agent.agentId);
   if (!place || seq > place.newest) return start;

@@ -3,6 +3,7 @@ import { HoldpointError, limits, namePattern } from "../../../protocol/index.ts"
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { csvHeaders, csvLine, type CsvCell } from "../api/csv.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
+import { cursorText } from "../api/pages.ts";
 import { type HubParts } from "../room.ts";
 import { renameAgent, revokeAgent } from "./agent-changes.ts";
 import { decisionSteps, type DecisionStep } from "./decision-stats.ts";
@@ -84,7 +85,7 @@ function storeRoutes(parts: StoryParts): readonly HubRoute[] {
       operation: { id: "listStores", summary: "List the stores and how each of them is", tag },
       query: z.strictObject({
         ...search,
-        cursor: name.optional(),
+        cursor: cursorText.optional(),
         limit: z.coerce.number().int().min(1).max(pageMax).default(50),
       }),
       reply: z.strictObject({ items: z.array(storeLine), cursor: z.string().nullable() }),

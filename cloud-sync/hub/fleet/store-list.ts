@@ -1,5 +1,7 @@
 import { sql, type AliasedRawBuilder, type Kysely } from "kysely";
+import { z } from "zod";
 import { type Scope } from "../api/caller.ts";
+import { listCursor } from "../api/pages.ts";
 import { type HubTables } from "../database/tables.ts";
 import { heartbeatOf, stateOf, type ReportInputs } from "./agent-report.ts";
 import { hourMs } from "./decision-counts.ts";
@@ -43,8 +45,11 @@ export async function listStores(
   const rows = await storeNames(db, page);
   const stores = rows.slice(0, page.limit);
   const lines = stores.length === 0 ? [] : await linesOf(db, stores, times);
-  return { items: lines, cursor: rows.length > page.limit ? (stores.at(-1)?.store ?? null) : null };
+  const last = stores.at(-1);
+  return { items: lines, cursor: rows.length > page.limit && last ? cursors.write(last.store) : null };
 }
+
+const cursors = listCursor("stores", z.string());
 
 interface NamedStore {
   readonly store: string;
@@ -53,6 +58,7 @@ interface NamedStore {
 
 /** Stores that have an agent or a setting, by name; one more than the page holds. */
 function storeNames(db: Db, { scope, region, search, cursor, limit }: StorePage): Promise<NamedStore[]> {
+  const after = cursors.read(cursor);
   const pattern = `%${(search ?? "").toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
   return db
     .selectFrom((every) =>
@@ -67,7 +73,7 @@ function storeNames(db: Db, { scope, region, search, cursor, limit }: StorePage)
     .$if(scope !== null, (query) => query.where("known.store", "in", [...(scope ?? []), ""]))
     .$if(region !== null, (query) => query.where("stores.region", "=", region))
     .$if(search !== null, (query) => query.where(sql<boolean>`lower(known.store) like ${pattern} escape '\\'`))
-    .$if(cursor !== null, (query) => query.where("known.store", ">", cursor ?? ""))
+    .$if(after !== null, (query) => query.where("known.store", ">", after ?? ""))
     .orderBy("known.store")
     .limit(limit + 1)
     .execute();

@@ -1,8 +1,8 @@
 import { type Kysely } from "kysely";
+import { z } from "zod";
 import { type CertificateState } from "../../../models/measure/certificate-state.ts";
-import { HoldpointError } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
-import { pageOf } from "../api/pages.ts";
+import { listCursor, pageOf } from "../api/pages.ts";
 import { fleetScope } from "../config/config-tables.ts";
 import { type HubTables } from "../database/tables.ts";
 import { capOf } from "./certificate-issue.ts";
@@ -65,6 +65,8 @@ export interface GateStateLine {
   readonly changedMs: number;
 }
 
+const cursors = listCursor("gates", z.string());
+
 /** What is asked for the lines of one page only. */
 const unknown = { state: null, overdueSinceMs: null, cap: null };
 
@@ -85,7 +87,7 @@ export async function listGates(
 ): Promise<{ items: GateLine[]; cursor: string | null }> {
   // A store of somebody else has no gate that the caller could see.
   const stores = store === undefined ? own : inScope(own, store) ? [store] : [];
-  const after = cursor === undefined ? null : readCursor(cursor);
+  const after = cursors.read(cursor);
   const found = await db
     .selectFrom("gate_contracts")
     .select(["task", "level", "scope", "label", "rung"])
@@ -110,7 +112,7 @@ export async function listGates(
     })),
   ].sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1));
   const rest = after === null ? lines : lines.filter((line) => keyText(line) > after);
-  const page = pageOf(rest.slice(0, limit + 1), limit, (line) => btoa(encodeURIComponent(keyText(line))));
+  const page = pageOf(rest.slice(0, limit + 1), limit, (line) => cursors.write(keyText(line)));
   const items: GateLine[] = [];
   for (const line of page.items) {
     const state = await newestState(db, line);
@@ -206,13 +208,4 @@ async function capIn(
 
 function keyText({ task, level, scope, label, rung }: GateName): string {
   return JSON.stringify([task, level, scope, label ?? "", rung]);
-}
-
-/** Names of labels may have any character, and a cursor is one word. Throws HP_SCHEMA. */
-function readCursor(cursor: string): string {
-  try {
-    return decodeURIComponent(atob(cursor));
-  } catch {
-    throw new HoldpointError("HP_SCHEMA", "cursor: is none of this list's");
-  }
 }

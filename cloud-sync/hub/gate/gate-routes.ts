@@ -2,7 +2,7 @@ import { z } from "zod";
 import { HoldpointError, limits } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
-import { pageOf, pageQuery, pageSchema } from "../api/pages.ts";
+import { listCursor, pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { type HubParts } from "../room.ts";
 import { fleetScope } from "../config/config-tables.ts";
 import { gateDetail } from "./gate-detail.ts";
@@ -16,6 +16,7 @@ import { endProposal, isTheirs, keptOf, type KeptProposal } from "./proposal-des
 const tag = "gate";
 const why = z.string().trim().min(1).max(limits.textCharsMax);
 const share = z.number().min(0).max(1);
+const proposalCursors = listCursor("gate-proposals", z.string());
 
 export function gateRoutes(parts: HubParts): readonly HubRoute[] {
   return [...readingRoutes(parts), ...changingRoutes(parts), ...proposalRoutes(parts), labelExportRoute(parts)];
@@ -126,18 +127,19 @@ function proposalRoutes(parts: HubParts): readonly HubRoute[] {
       }),
       reply: pageSchema(proposalSchema),
       handle: async ({ caller, query: { cursor, limit, task, state } }) => {
+        const after = proposalCursors.read(cursor);
         const rows = await parts.database.read((db) =>
           db
             .selectFrom("gate_proposals")
             .selectAll()
             .$if(task !== undefined, (query) => query.where("task", "=", task ?? ""))
             .$if(state !== undefined, (query) => query.where("state", "=", state ?? "open"))
-            .$if(cursor !== undefined, (query) => query.where("proposal_id", "<", cursor ?? ""))
+            .$if(after !== null, (query) => query.where("proposal_id", "<", after ?? ""))
             .orderBy("proposal_id", "desc")
             .limit(limit + 1)
             .execute(),
         );
-        const page = pageOf(rows.map(keptOf), limit, ({ id }) => id);
+        const page = pageOf(rows.map(keptOf), limit, ({ id }) => proposalCursors.write(id));
         // A page may have fewer than its limit: others' proposals are left out of it.
         return { items: page.items.filter((one) => isTheirs(caller, one)).map(written), cursor: page.cursor };
       },

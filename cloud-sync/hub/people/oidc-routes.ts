@@ -1,7 +1,8 @@
+import { sql } from "kysely";
 import { z } from "zod";
 import { HoldpointError, type Exchange } from "../../../protocol/index.ts";
 import { personRoute, publicRoute, type HubRoute } from "../api/hub-route.ts";
-import { pageOf, pageQuery, pageSchema } from "../api/pages.ts";
+import { listCursor, pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { link, personOfClaims, type DomainRule } from "./identities.ts";
 import { type OidcFlow, type OidcProvider } from "./oidc-provider.ts";
 import { fromOf, signedInCookies, type SessionParts } from "./session-routes.ts";
@@ -25,6 +26,8 @@ const identitySchema = z.strictObject({
   name: z.string().nullable(),
   seenMs: z.number(),
 });
+/** Two providers may know different people by one subject. */
+const cursors = listCursor("identities", z.tuple([z.string(), z.string()]));
 const linkSchema = z.strictObject({
   issuer: z.string().max(512),
   subject: z.string().max(512),
@@ -52,6 +55,7 @@ export function oidcRoutes(parts: OidcRoutesParts): readonly HubRoute[] {
       query: pageQuery({}),
       reply: pageSchema(identitySchema),
       handle: async ({ query: { cursor, limit } }) => {
+        const after = cursors.read(cursor);
         const rows = await parts.database.read((db) => {
           const all = db
             .selectFrom("identities")
@@ -59,10 +63,11 @@ export function oidcRoutes(parts: OidcRoutesParts): readonly HubRoute[] {
             .orderBy("subject")
             .orderBy("issuer")
             .limit(limit + 1);
-          return (cursor === undefined ? all : all.where("subject", ">", cursor)).execute();
+          if (after === null) return all.execute();
+          return all.where(sql<boolean>`(subject, issuer) > (${after[0]}, ${after[1]})`).execute();
         });
         const items = rows.map(({ person_id: personId, seen_ms: seenMs, ...rest }) => ({ ...rest, personId, seenMs }));
-        return pageOf(items, limit, ({ subject }) => subject);
+        return pageOf(items, limit, ({ subject, issuer }) => cursors.write([subject, issuer]));
       },
     }),
     personRoute("people.write", {

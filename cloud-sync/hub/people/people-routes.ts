@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
-import { pageOf, pageQuery, pageSchema } from "../api/pages.ts";
+import { listCursor, pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 import {
@@ -54,6 +54,8 @@ const examplePerson = {
   },
 };
 
+const cursors = listCursor("people", z.string());
+
 /** Accounts, as admins see and change them. */
 export function peopleRoutes(parts: PeopleRoutesParts): readonly HubRoute[] {
   const { database } = parts;
@@ -65,15 +67,16 @@ export function peopleRoutes(parts: PeopleRoutesParts): readonly HubRoute[] {
       reply: pageSchema(personSchema),
       examples: { reply: { items: [examplePerson], cursor: null } },
       handle: async ({ query: { cursor, limit } }) => {
+        const after = cursors.read(cursor);
         const rows = await database.read((db) => {
           const all = db
             .selectFrom("people")
             .selectAll()
             .orderBy("login")
             .limit(limit + 1);
-          return (cursor === undefined ? all : all.where("login", ">", cursor)).execute();
+          return (after === null ? all : all.where("login", ">", after)).execute();
         });
-        return pageOf(rows.map(personOf), limit, ({ login }) => login);
+        return pageOf(rows.map(personOf), limit, ({ login }) => cursors.write(login));
       },
     }),
     personRoute("people.write", {

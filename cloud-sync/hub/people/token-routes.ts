@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { roles } from "../api/caller.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
-import { pageOf, pageQuery, pageSchema } from "../api/pages.ts";
+import { listCursor, pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { type HubParts } from "../room.ts";
 import { actorOf, checkGrant, grantOf, grantSchema, personNameSchema } from "./accounts.ts";
 import { createApiToken, revokeApiToken } from "./api-tokens.ts";
@@ -30,6 +30,8 @@ const newTokenSchema = z.strictObject({
   validMs: z.number().int().min(60_000).max(validMsMax).nullable().default(null),
 });
 
+const cursors = listCursor("tokens", z.string());
+
 /** Tokens of programs, as admins see and make them. */
 export function tokenRoutes(parts: HubParts): readonly HubRoute[] {
   return [
@@ -39,6 +41,7 @@ export function tokenRoutes(parts: HubParts): readonly HubRoute[] {
       query: pageQuery({}),
       reply: pageSchema(tokenSchema),
       handle: async ({ query: { cursor, limit } }) => {
+        const after = cursors.read(cursor);
         const rows = await parts.database.read((db) => {
           // Ids begin with the time at which they were made.
           const all = db
@@ -46,13 +49,13 @@ export function tokenRoutes(parts: HubParts): readonly HubRoute[] {
             .selectAll()
             .orderBy("token_id", "desc")
             .limit(limit + 1);
-          return (cursor === undefined ? all : all.where("token_id", "<", cursor)).execute();
+          return (after === null ? all : all.where("token_id", "<", after)).execute();
         });
         const items = rows.map((row) => ({
           ...{ id: row.token_id, name: row.name, ...grantOf(row), madeMs: row.made_ms, madeBy: row.made_by },
           ...{ usedMs: row.used_ms, expiresMs: row.expires_ms, revokedMs: row.revoked_ms },
         }));
-        return pageOf(items, limit, ({ id }) => id);
+        return pageOf(items, limit, ({ id }) => cursors.write(id));
       },
     }),
     personRoute("people.write", {

@@ -3,7 +3,7 @@ import { personRoute, type HubRoute } from "../api/hub-route.ts";
 import { pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { type ReviewParts } from "./review-parts.ts";
 import { releaseByLead } from "./lead-release.ts";
-import { listLabels, listOpen, listStats } from "./review-lists.ts";
+import { labelCursors, listLabels, listOpen, listStats, openCursors, statsCursors } from "./review-lists.ts";
 
 /** The queue board, labels and reviewers' figures, for leads and for whoever reads cases. */
 const role = z.enum(["first", "second", "adjudication", "audit", "gold"]);
@@ -62,7 +62,7 @@ export function queueRoutes(parts: ReviewParts): readonly HubRoute[] {
       reply: pageSchema(openItem),
       handle: async ({ caller, query }) => {
         const rows = await listOpen(database, caller, query);
-        const page = pageOf(rows, query.limit, ({ queue_key, slot_id }) => `${queue_key}.${slot_id}`);
+        const page = pageOf(rows, query.limit, ({ queue_key, slot_id }) => openCursors.write([queue_key, slot_id]));
         const seesNames = caller.permissions.has("lead");
         return {
           ...page,
@@ -85,7 +85,9 @@ export function queueRoutes(parts: ReviewParts): readonly HubRoute[] {
       }),
       reply: pageSchema(labelItem),
       handle: async ({ caller, query }) =>
-        pageOf(await listLabels(database, caller, query), query.limit, ({ atMs, caseId }) => `${atMs}.${caseId}`),
+        pageOf(await listLabels(database, caller, query), query.limit, ({ atMs, caseId }) =>
+          labelCursors.write([atMs, caseId]),
+        ),
     }),
     personRoute("lead", {
       method: "GET",
@@ -98,7 +100,9 @@ export function queueRoutes(parts: ReviewParts): readonly HubRoute[] {
       query: pageQuery({ task: name.optional() }),
       reply: pageSchema(statsItem),
       handle: async ({ caller, query }) =>
-        pageOf(await listStats(database, caller, query), query.limit, ({ person, task }) => `${task}|${person}`),
+        pageOf(await listStats(database, caller, query), query.limit, ({ person, task }) =>
+          statsCursors.write([task, person]),
+        ),
     }),
     personRoute("lead", {
       method: "POST",

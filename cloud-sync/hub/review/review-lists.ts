@@ -1,8 +1,9 @@
 import { sql, type Kysely, type SelectQueryBuilder } from "kysely";
+import { z } from "zod";
 import { inScope, type PersonCaller } from "../api/caller.ts";
+import { listCursor } from "../api/pages.ts";
 import { type HubDatabase } from "../database/database.ts";
 import { type HubTables } from "../database/tables.ts";
-import { splitCursor } from "./list-cursor.ts";
 import { type LabelSource, type SlotRole } from "./review-tables.ts";
 import { inHand, type SlotRow } from "./slots.ts";
 
@@ -14,6 +15,11 @@ interface PageAsked {
   readonly task?: string | undefined;
 }
 type Scope = Pick<PersonCaller, "stores" | "tasks">;
+
+/** Key in the queue and slot; time of the label and case; task and person. */
+export const openCursors = listCursor("review-queue", z.tuple([z.number(), z.string()]));
+export const labelCursors = listCursor("review-labels", z.tuple([z.number(), z.string()]));
+export const statsCursors = listCursor("reviewer-stats", z.tuple([z.string(), z.string()]));
 
 interface OpenRow {
   readonly queue_key: number;
@@ -38,7 +44,7 @@ interface OpenAsked extends PageAsked {
 
 /** Each lane in its own order, and what is in somebody's hands; merged here, so that no list needs an index of its own. */
 export async function listOpen(database: HubDatabase, scope: Scope, asked: OpenAsked): Promise<readonly OpenRow[]> {
-  const after = asked.cursor === undefined ? null : splitCursor(asked.cursor);
+  const after = openCursors.read(asked.cursor);
   const rows = await database.read(async (db) => {
     const { state } = asked;
     const found: SlotRow[] = [];
@@ -112,7 +118,7 @@ export async function listLabels(
   { stores, tasks }: Scope,
   asked: PageAsked & { readonly since?: number | undefined },
 ): Promise<readonly LabelRow[]> {
-  const before = asked.cursor === undefined ? null : splitCursor(asked.cursor);
+  const before = labelCursors.read(asked.cursor);
   const rows = await database.read((db) => {
     let query = db
       .selectFrom("review_cases")
@@ -156,6 +162,7 @@ export async function listStats(
   { tasks }: Scope,
   asked: PageAsked,
 ): Promise<readonly ReviewerFigures[]> {
+  const after = statsCursors.read(asked.cursor);
   const rows = await database.read((db) => {
     let query = db
       .selectFrom("review_stats")
@@ -165,8 +172,7 @@ export async function listStats(
       .limit(asked.limit + 1);
     if (tasks !== null) query = query.where("task", "in", [...tasks]);
     if (asked.task !== undefined) query = query.where("task", "=", asked.task);
-    const [task, person] = asked.cursor?.split("|") ?? [];
-    if (task !== undefined) query = query.where(sql<boolean>`(task, person_id) > (${task}, ${person ?? ""})`);
+    if (after) query = query.where(sql<boolean>`(task, person_id) > (${after[0]}, ${after[1]})`);
     return query.execute();
   });
   const share = (part: number, of: number): number | null => (of === 0 ? null : part / of);

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { HoldpointError, namePattern, newId } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
 import { personRoute, type HubRoute } from "../api/hub-route.ts";
+import { cursorText, listCursor, pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { checkWholeHub } from "../api/whole-hub.ts";
 import { type HubParts } from "../room.ts";
 import { deliver, type DeliveryState } from "./delivery-machine.ts";
@@ -47,11 +48,14 @@ const delivery = z.strictObject({
   lastError: z.string().nullable(),
 });
 const page = z.strictObject({
-  cursor: z.string().max(64).optional(),
+  cursor: cursorText.optional(),
   limit: z.coerce.number().int().min(1).max(pageMax).default(50),
   state: z.enum(["waiting", "sent", "dead"]).optional(),
 });
 const tag = "webhooks";
+const webhookCursors = listCursor("webhooks", z.string());
+/** Webhook and delivery. */
+const deliveryCursors = listCursor("deliveries", z.tuple([z.string(), z.string()]));
 
 /** Webhooks are of the whole fleet's admins: who makes one can have anything that happens, of any task, sent anywhere. */
 export function webhookRoutes(options: WebhookRouteOptions): readonly HubRoute[] {
@@ -74,10 +78,12 @@ export function webhookRoutes(options: WebhookRouteOptions): readonly HubRoute[]
       method: "GET",
       path: "/v1/webhooks",
       operation: { id: "listWebhooks", summary: "List the webhooks, without their secrets", tag },
-      reply: z.strictObject({ items: z.array(webhook), cursor: z.null() }),
-      handle: async ({ caller }) => {
+      query: pageQuery({}),
+      reply: pageSchema(webhook),
+      handle: async ({ caller, query: { cursor, limit } }) => {
         mustOwnAll(caller);
-        return { items: await list(options), cursor: null };
+        const items = await list(options, webhookCursors.read(cursor), limit + 1);
+        return pageOf(items, limit, ({ id }) => webhookCursors.write(id));
       },
     }),
     personRoute("settings.write", {
@@ -148,9 +154,14 @@ async function create(
   return { id, secret };
 }
 
-async function list({ database }: WebhookRouteOptions): Promise<z.input<typeof webhook>[]> {
+async function list(
+  { database }: WebhookRouteOptions,
+  after: string | null,
+  limit: number,
+): Promise<z.input<typeof webhook>[]> {
   return database.read(async (db) => {
-    const rows = await db.selectFrom("webhooks").selectAll().orderBy("webhook_id").execute();
+    const all = db.selectFrom("webhooks").selectAll().orderBy("webhook_id").limit(limit);
+    const rows = await (after === null ? all : all.where("webhook_id", ">", after)).execute();
     const counts = await db
       .selectFrom("webhook_deliveries")
       .select(["webhook_id", "state", (row) => row.fn.countAll<number>().as("count")])
@@ -192,12 +203,13 @@ async function deliveries(
   webhookId: string,
   { cursor, limit, state }: z.output<typeof page>,
 ): Promise<{ items: z.input<typeof delivery>[]; cursor: string | null }> {
+  const after = deliveryCursors.read(cursor);
   const rows = await db
     .selectFrom("webhook_deliveries")
     .selectAll()
     .where("webhook_id", "=", webhookId)
     .$if(state !== undefined, (query) => query.where("state", "=", state ?? "dead"))
-    .$if(cursor !== undefined, (query) => query.where("delivery_id", "<", cursor ?? ""))
+    .$if(after !== null, (query) => query.where("delivery_id", "<", after?.[1] ?? ""))
     .orderBy("delivery_id", "desc")
     .limit(limit + 1)
     .execute();
@@ -205,7 +217,8 @@ async function deliveries(
     ...{ id: row.delivery_id, event: row.event, madeMs: row.made_ms, state: row.state, attempts: row.attempts },
     ...{ dueMs: row.state === "waiting" ? row.due_ms : null, lastStatus: row.last_status, lastError: row.last_error },
   }));
-  return { items, cursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
+  const last = items.at(-1);
+  return { items, cursor: rows.length > limit && last ? deliveryCursors.write([webhookId, last.id]) : null };
 }
 
 async function retry(

@@ -8,7 +8,7 @@ import {
   type Reply,
 } from "../../../../protocol/index.ts";
 import { personRoute, publicRoute, type HubRoute } from "../../api/hub-route.ts";
-import { pageOf, pageQuery, pageSchema } from "../../api/pages.ts";
+import { listCursor, pageOf, pageQuery, pageSchema } from "../../api/pages.ts";
 import { createTokenBuckets } from "../../api/token-bucket.ts";
 import { type DropInOptions } from "../drop-in-options.ts";
 import {
@@ -130,6 +130,7 @@ function originOf({ publicUrl }: DropInOptions, { request }: Exchange): string {
   return publicUrl ?? new URL(request.url).origin;
 }
 
+const flowCursors = listCursor("flow-definitions", z.string());
 const arnQuery = z.strictObject({ arn: flowArnSchema });
 const flowView = z.strictObject({
   arn: z.string(),
@@ -172,6 +173,7 @@ function flowRoutes(options: DropInOptions): readonly HubRoute[] {
       query: pageQuery({}),
       reply: pageSchema(flowView),
       handle: async ({ caller, query: { cursor, limit } }) => {
+        const after = flowCursors.read(cursor);
         const rows = await database.read((db) => {
           let all = db
             .selectFrom("a2i_flows")
@@ -180,14 +182,14 @@ function flowRoutes(options: DropInOptions): readonly HubRoute[] {
             .limit(limit + 1);
           if (caller.stores !== null) all = all.where("store", "in", [...caller.stores, ""]);
           if (caller.tasks !== null) all = all.where("task", "in", [...caller.tasks, ""]);
-          return (cursor === undefined ? all : all.where("arn", ">", cursor)).execute();
+          return (after === null ? all : all.where("arn", ">", after)).execute();
         });
         const items = rows
           .filter((row) => isInReach(caller, row))
           .map(({ body, made_ms: madeMs, made_by: madeBy, arn, store, task }) => {
             return { arn, store, task, ...(JSON.parse(body) as FlowSettings), madeMs, madeBy };
           });
-        return pageOf(items, limit, ({ arn }) => arn);
+        return pageOf(items, limit, ({ arn }) => flowCursors.write(arn));
       },
     }),
     personRoute("work.write", {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { personRoute, type HubRoute } from "../../api/hub-route.ts";
-import { pageOf, pageQuery, pageSchema } from "../../api/pages.ts";
+import { listCursor, pageOf, pageQuery, pageSchema } from "../../api/pages.ts";
 import { grantSchema, personNameSchema, scopeOf } from "../../people/accounts.ts";
 import { type HubParts } from "../../room.ts";
 import { createWorkKey, revokeWorkKey } from "./work-keys.ts";
@@ -23,6 +23,7 @@ const newWorkKeySchema = z.strictObject({
 });
 
 const tag = "work";
+const cursors = listCursor("work-keys", z.string());
 
 /** Access keys, as admins see and make them. */
 export function workKeyRoutes(parts: HubParts): readonly HubRoute[] {
@@ -46,19 +47,20 @@ export function workKeyRoutes(parts: HubParts): readonly HubRoute[] {
       query: pageQuery({}),
       reply: pageSchema(workKeySchema),
       handle: async ({ query: { cursor, limit } }) => {
+        const after = cursors.read(cursor);
         const rows = await parts.database.read((db) => {
           const all = db
             .selectFrom("work_keys")
             .selectAll()
             .orderBy("key_id")
             .limit(limit + 1);
-          return (cursor === undefined ? all : all.where("key_id", ">", cursor)).execute();
+          return (after === null ? all : all.where("key_id", ">", after)).execute();
         });
         const items = rows.map((row) => ({
           ...{ id: row.key_id, name: row.name, stores: scopeOf(row.stores), tasks: scopeOf(row.tasks) },
           ...{ madeMs: row.made_ms, madeBy: row.made_by, usedMs: row.used_ms, revokedMs: row.revoked_ms },
         }));
-        return pageOf(items, limit, ({ id }) => id);
+        return pageOf(items, limit, ({ id }) => cursors.write(id));
       },
     }),
     personRoute("people.write", {

@@ -1,5 +1,7 @@
+import { z } from "zod";
 import { toBase64, type Decision, type ReviewCase } from "../../../../protocol/index.ts";
 import { type PersonCaller } from "../../api/caller.ts";
+import { listCursor } from "../../api/pages.ts";
 import { type HubReader } from "../../database/database.ts";
 import { caseResults, type CaseResult } from "../case-result.ts";
 import { type DropInOptions } from "../drop-in-options.ts";
@@ -14,6 +16,8 @@ export interface ExportQuery {
   readonly cursor?: string | undefined;
   readonly limit: number;
 }
+
+const cursors = listCursor("label-studio", z.string());
 
 export interface ExportPage {
   readonly tasks: readonly Readonly<Record<string, unknown>>[];
@@ -44,7 +48,8 @@ export async function exportTasks(
     const image = bytes && `data:${row.picture_type ?? ""};base64,${toBase64(bytes)}`;
     tasks.push(taskOf(row, results.get(row.case_id), image, control));
   }
-  return { tasks, cursor: found.length > page.length ? (page.at(-1)?.case_id ?? null) : null };
+  const last = page.at(-1);
+  return { tasks, cursor: found.length > page.length && last ? cursors.write(last.case_id) : null };
 }
 
 type Row = Awaited<ReturnType<typeof casesOf>>[number];
@@ -61,7 +66,8 @@ function casesOf({ db }: HubReader, caller: PersonCaller, { task, store, state, 
   if (state !== "all") rows = rows.where("state", "=", state);
   if (store !== undefined) rows = rows.where("store", "=", store);
   if (caller.stores !== null) rows = rows.where("store", "in", [...caller.stores, ""]);
-  return (cursor === undefined ? rows : rows.where("case_id", ">", cursor)).execute();
+  const after = cursors.read(cursor);
+  return (after === null ? rows : rows.where("case_id", ">", after)).execute();
 }
 
 function taskOf(

@@ -9,6 +9,7 @@ import {
 } from "../../../../protocol/index.ts";
 import { inScope, type Permission, type PersonCaller } from "../../api/caller.ts";
 import { personRoute, publicRoute, type HubRoute } from "../../api/hub-route.ts";
+import { cursorText } from "../../api/pages.ts";
 import { type DropInOptions } from "../drop-in-options.ts";
 import { workStore } from "../work-scope.ts";
 import { exportTasks } from "./case-tasks.ts";
@@ -32,7 +33,7 @@ const exportQuery = z.strictObject({
   pictures: z.enum(["inline", "none"]).default("inline"),
   from_name: control.default(controlDefault.fromName),
   to_name: control.default(controlDefault.toName),
-  cursor: z.string().max(64).optional(),
+  cursor: cursorText.optional(),
   limit: z.coerce.number().int().min(1).max(exportCasesMax).default(exportCasesMax),
 });
 
