@@ -20,6 +20,7 @@ import { createPictureVault } from "./blobs/picture-vault.node.ts";
 import { createSealer } from "./blobs/sealing-thread.node.ts";
 import { uploadRoutes } from "./blobs/uploads.ts";
 import { openHubDatabase } from "./database/open-database.node.ts";
+import { isPostgresUrl } from "./database/postgres-url.ts";
 import { dropInRoutes } from "./drop-in/drop-in.ts";
 import { feedRoutes } from "./feed/feed.ts";
 import { createAgentDoor } from "./fleet/agent-door.ts";
@@ -98,7 +99,7 @@ const requestMsMax = 170_000;
 
 /**
  * Starts a hub and resolves when it listens. Errors: HP_LOCKED (another hub has the directory), HP_DATABASE, HP_PORT,
- * HP_RUNTIME_MISSING.
+ * HP_RUNTIME_MISSING, HP_DISK_FULL, HP_USAGE (`database` is no address of a PostgreSQL).
  *
  * @example
  * const hub = await startHub({ dataDir: "hub", host: "127.0.0.1", port: 8790, logger });
@@ -106,6 +107,10 @@ const requestMsMax = 170_000;
 export async function startHub(options: HubOptions): Promise<RunningHub> {
   const { dataDir, logger } = options;
   const shared = { clock: systemClock, timers: systemTimers, random: systemRandom, hasher: nodeHasher, logger };
+  if (options.database !== undefined && !isPostgresUrl(options.database)) {
+    // It would be taken for a directory, and an empty hub would start in it.
+    throw new HoldpointError("HP_USAGE", "`database` is the address of a PostgreSQL: postgres://…");
+  }
   const { database, hubId } = await openHubDatabase({ ...shared, url: options.database ?? dataDir });
   const undo: (() => Promise<void> | void)[] = [() => database.close()];
   const closeAll = async (): Promise<void> => {

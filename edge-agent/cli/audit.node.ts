@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { openAuditDesk, readCheckpoint } from "../../cloud-sync/hub/audit/audit-desk.node.ts";
 import { HoldpointError } from "../../protocol/index.ts";
 import { openJournalReadOnly } from "../journal/journal-read-only.node.ts";
-import { dataOption } from "./options.node.ts";
+import { dataOption, postgresUrl } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
 import { progressLine } from "./progress.node.ts";
 
@@ -28,7 +28,7 @@ function verifyCommand(): Command {
     .description("Recompute the journal's hash chain and hold every body and kept input against its record.")
     .addOption(dataOption())
     .option("--hub-data <dir>", "instead the audit log of the hub with that data directory")
-    .option("--database <url>", "instead the audit log of the hub on that PostgreSQL")
+    .option("--database <url>", "instead the audit log of the hub on that PostgreSQL", postgresUrl)
     .option("--checkpoint <file>", "with a hub: what `audit export` wrote earlier; shows a log that was cut off too")
     .option("--json", "{ records, intact, fault, head } for machines")
     .action(async (flags: VerifyFlags) => {
@@ -87,7 +87,7 @@ function exportCommand(): Command {
   const command = new Command("export")
     .description("Print a signed checkpoint of a hub's audit log: keep it where the hub cannot change it.")
     .addOption(new Option("--hub-data <dir>", "data directory of the hub").default(".holdpoint-hub"))
-    .option("--database <url>", "postgres://… of the hub instead");
+    .option("--database <url>", "postgres://… of the hub instead", postgresUrl);
   return command.action(async (flags: { readonly hubData: string; readonly database?: string }) => {
     const desk = await openAuditDesk(flags.database ?? flags.hubData);
     try {

@@ -1,6 +1,7 @@
 import { access, constants, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { Command } from "commander";
+import { isNodeSupported, nodeWanted } from "./node-version.node.ts";
 import { dataOption, port } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
 
@@ -56,9 +57,8 @@ async function examine(flags: DoctorFlags): Promise<readonly Finding[]> {
 }
 
 function nodeVersion(): Finding {
-  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-  const ok = major > 22 || (major === 22 && minor >= 19);
-  return { check: "Node", ok, detail: process.versions.node, hint: "Holdpoint needs Node 22.19 or newer." };
+  const version = process.versions.node;
+  return { check: "Node", ok: isNodeSupported(version), detail: version, hint: `${nodeWanted}.` };
 }
 
 async function nativePackage(name: string): Promise<Finding> {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
+import { isPostgresUrl } from "../../cloud-sync/hub/database/postgres-url.ts";
 
 /** Options that several commands share, so that they read the same everywhere. */
 
@@ -17,10 +18,16 @@ export function hubDatabaseOptions(): readonly Option[] {
     new Option("--data <dir>", "data directory of the hub: its SQLite database and its pictures")
       .default(".holdpoint-hub")
       .env("HOLDPOINT_HUB_DATA"),
-    new Option("--database <url>", "postgres://… that hub processes share, instead of SQLite").env(
-      "HOLDPOINT_HUB_DATABASE",
-    ),
+    new Option("--database <url>", "postgres://… that hub processes share, instead of SQLite")
+      .env("HOLDPOINT_HUB_DATABASE")
+      .argParser(postgresUrl),
   ];
+}
+
+/** Anything else would be a directory for SQLite: a slip of the pen would start an empty hub, and say that all is well. */
+export function postgresUrl(text: string): string {
+  if (!isPostgresUrl(text)) throw new InvalidArgumentError("Give postgres://user:password@host/database.");
+  return text;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { errorCatalogue, HoldpointError, type ErrorCode } from "../../protocol/index.ts";
+import { sqliteFault } from "../../protocol/platform/sqlite.node.ts";
 import { plainText } from "../plain-text.ts";
 
 /** How the command speaks: results on stdout, everything else on stderr; `--json` is one value for machines. */
@@ -39,13 +40,24 @@ const badInput: ReadonlySet<ErrorCode> = new Set(
 
 /** Prints an error the way people and machines read it, and returns the exit code. */
 export function reportFailure(cause: unknown, json: boolean): number {
-  const error = HoldpointError.from(cause, "HP_JOURNAL");
+  const error = operational(cause);
   if (json) printJson({ error: error.body(null) });
   else {
     // A message may quote what stands in a file.
     printNote(`${error.code}: ${error.message.split("\n").map(plainText).join("\n")}`);
     printNote(`hint: ${error.hint}`);
   }
-  if (!(cause instanceof HoldpointError) && cause instanceof Error) printNote(cause.stack ?? "");
+  if (error.code === unforeseen && cause instanceof Error && error !== cause) printNote(cause.stack ?? "");
   return badInput.has(error.code) ? 2 : 1;
+}
+
+/** For what no part has given a code of its own. */
+const unforeseen: ErrorCode = "HP_JOURNAL";
+
+/** A full disk can be met wherever a file is written; what to do about it is the same everywhere. */
+function operational(cause: unknown): HoldpointError {
+  if (cause instanceof HoldpointError || !(cause instanceof Error)) return HoldpointError.from(cause, unforeseen);
+  const { code } = cause as NodeJS.ErrnoException;
+  const isFull = code === "ENOSPC" || code === "EDQUOT" || sqliteFault(cause) === "full";
+  return HoldpointError.from(cause, isFull ? "HP_DISK_FULL" : unforeseen);
 }

@@ -1,10 +1,11 @@
 import { Command, CommanderError } from "commander";
 import { HoldpointError } from "../../protocol/index.ts";
+import { requireNode } from "./node-version.node.ts";
 import { printNote, reportFailure } from "./output.node.ts";
 import { packageVersion } from "./package-version.node.ts";
 
 /** Runs the command line and returns the exit code: 0, 1 for a failure, 2 for bad input. */
-export async function runProgram(argv: readonly string[]): Promise<number> {
+export async function runProgram(argv: readonly string[], nodeVersion = process.versions.node): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", passClosedPipe);
   const program = new Command("holdpoint")
     .description("Confidence-gated decisions for stores: a model where it is sure, a person where it is not.")
@@ -20,6 +21,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     if (name !== undefined && name !== "help" && !Object.hasOwn(commands, name)) {
       throw new HoldpointError("HP_USAGE", `there is no command "${name}"`);
     }
+    // `doctor` says it among all else that it finds.
+    if (name !== undefined && name !== "help" && name !== "doctor") requireNode(nodeVersion);
     await program.parseAsync(argv);
     return typeof process.exitCode === "number" ? process.exitCode : 0;
   } catch (cause) {

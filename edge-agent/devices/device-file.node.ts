@@ -71,6 +71,10 @@ async function writeDurably(dir: string, path: string, text: string): Promise<vo
   try {
     await file.writeFile(text);
     await file.sync();
+  } catch (cause) {
+    // A full disk: the draft would lie there for ever.
+    await rm(draft, { force: true });
+    throw cause;
   } finally {
     await file.close();
   }

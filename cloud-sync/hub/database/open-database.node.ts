@@ -4,6 +4,7 @@ import { HoldpointError, newId, silentLogger, type Clock, type Logger, type Rand
 import { type Backend } from "./backend.ts";
 import { type HubDatabase, type HubNews, type HubTransaction } from "./database.ts";
 import { hubMigrations } from "./migrations.ts";
+import { isPostgresUrl } from "./postgres-url.ts";
 import { openPostgres } from "./postgres.node.ts";
 import { openSqlite, openSqliteReader } from "./sqlite.node.ts";
 import { type HubTables } from "./tables.ts";
@@ -55,10 +56,6 @@ export async function openHubReader(url: string): Promise<Pick<HubDatabase, "rea
     await database.close();
     throw cause;
   }
-}
-
-function isPostgresUrl(url: string): boolean {
-  return /^postgres(ql)?:\/\//.test(url);
 }
 
 async function migrate(backend: Backend): Promise<void> {

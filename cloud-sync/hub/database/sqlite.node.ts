@@ -70,7 +70,7 @@ async function takeLock(dir: string): Promise<SqliteFile> {
 }
 
 function lockedError(dir: string, cause: unknown): unknown {
-  if (sqliteFault(cause) !== "locked") return cause;
+  if (sqliteFault(cause) !== "locked") return errorOf(cause) ?? cause;
   return new HoldpointError("HP_LOCKED", `another hub uses ${dir}`, {
     hint: "Stop it, choose another --data, or share a PostgreSQL with --database.",
     cause,
