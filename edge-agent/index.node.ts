@@ -1,5 +1,6 @@
 /** `holdpoint/agent`: the agent, for programs that run it themselves instead of the command. */
 export { startAgent, type AgentOptions, type Listener, type RunningAgent } from "./agent.node.ts";
+export { type ReviewPolicy } from "../cloud-sync/review/review-machine.ts";
 export { type HubLinkOptions } from "./hub-link.node.ts";
 export { type OutgoingPicture, type Redact } from "./hub-briefs.node.ts";
 export { openDecisionJournal, type DecisionJournalOptions } from "./decision-journal.node.ts";

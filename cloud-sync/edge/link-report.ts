@@ -33,8 +33,11 @@ export interface ReportInputs {
 /** Being offline is no problem within its budget; everything else that a person must mend is one. */
 export function linkProblems(inputs: ReportInputs): LinkFacts["problems"] {
   const { state, own, isBehind } = inputs;
+  // An agent that the hub refused to enrol is shut out for the same reason: it is said once.
+  const isSaid = ({ code, message }: HoldpointError): boolean =>
+    own.some((error) => error?.code === code && error.message === message);
   const problems = own.flatMap((error) => (error ? [told(error)] : []));
-  if (state.kind === "shut_out") problems.push(told(state.error));
+  if (state.kind === "shut_out" && !isSaid(state.error)) problems.push(told(state.error));
   if (state.kind === "connected" && state.trouble) problems.push(told(state.trouble));
   if (state.kind === "unreachable" && inputs.nowMs - state.sinceMonotonicMs > inputs.offlineMsMax) {
     const hours = Math.round((inputs.nowMs - state.sinceMonotonicMs) / 3_600_000);
