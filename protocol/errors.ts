@@ -205,9 +205,10 @@ export class HoldpointError extends Error {
     return { id, code, message, hint, retry, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
 
+  // `this`, not the name: a class that names itself is renamed by the bundler, and consoles would show `_HoldpointError`.
   static from(error: unknown, fallback: ErrorCode): HoldpointError {
-    if (error instanceof HoldpointError) return error;
-    return new HoldpointError(fallback, error instanceof Error ? error.message : String(error), { cause: error });
+    if (error instanceof this) return error;
+    return new this(fallback, error instanceof Error ? error.message : String(error), { cause: error });
   }
 
   /** What a peer is told: an operational error as it is. The words of a bug may hold anything; they are for the log. */
