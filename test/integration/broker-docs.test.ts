@@ -29,17 +29,29 @@ describe("the documentation of the doors", () => {
   let door: Door | null = null;
   afterEach(() => door?.close());
 
-  // Skipped where Debian's python3-paho-mqtt is not installed.
-  test.skipIf(!hasPaho)("the Python device of protocol.md gets its decision, and the agent its PUBACK", async () => {
-    door = await openDoor();
+  const device = (port: number, secret: string): Promise<{ code: unknown; stdout: string; stderr: string }> => {
     const text = /```python\n([\s\S]*?)```/.exec(doc("protocol.md"))?.[1] ?? "";
-    const env = { STORE: "store-1", DEVICE: "camera-1", SECRET: "camera-1.secret", PORT: String(door.broker.port) };
-    const printed = await new Promise<string>((resolve, reject) => {
+    const env = { STORE: "store-1", DEVICE: "camera-1", SECRET: secret, PORT: String(port) };
+    return new Promise((resolve) => {
       execFile(python, ["-c", text], { env, timeout: 20_000 }, (error, stdout, stderr) =>
-        error ? reject(new Error(stderr || error.message)) : resolve(stdout),
+        resolve({ code: error ? error.code : 0, stdout, stderr }),
       );
     });
-    expect(printed).toBe('decision product_identification final {"label": "Oat-Milk"}\n');
+  };
+
+  // Skipped where Debian's python3-paho-mqtt is not installed.
+  test.skipIf(!hasPaho)("the Python device of protocol.md says that its secret is wrong, and fails", async () => {
+    door = await openDoor();
+    const { code, stdout, stderr } = await device(door.broker.port, "camera-1.wrong");
+    expect(stdout).toMatch(/^refused: .*bad user name or password/);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: "1 not final yet\n" });
+  });
+
+  test.skipIf(!hasPaho)("the Python device of protocol.md gets its decision, and the agent its PUBACK", async () => {
+    door = await openDoor();
+    const { code, stdout, stderr } = await device(door.broker.port, "camera-1.secret");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toBe('decision product_identification final {"label": "Oat-Milk"}\n');
     // The script may end before its last PUBACK has been read here.
     const { service } = door;
     await expect.poll(() => service.rows).toEqual([]);
