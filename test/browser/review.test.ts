@@ -80,22 +80,21 @@ describe.skipIf(!hasChromium)("the review page in Chromium", () => {
     expect(await page.getByTestId("answered").textContent()).toBe("5 answered");
   });
 
-  it("switches to the next case within a frame or two, its picture decoded", async () => {
+  it("switches to the next case with the key itself, its picture loaded before", async () => {
     await hold({ n: 1, leftMs: 600_001 }, { n: 2, leftMs: 600_002 });
     const page = await pair(context, room, "Maja");
     await seeCase(page);
     await page.locator(".picture[hidden].loaded").waitFor({ state: "attached" });
-    const tookMs = await page.evaluate(async () => {
+    const isThere = await page.evaluate(async () => {
       const before = document.querySelector(".picture:not([hidden]) img")?.getAttribute("src");
-      const startMs = performance.now();
       dispatchEvent(new KeyboardEvent("keydown", { key: "1" }));
+      // Before anything else of the page runs: the next frame shows it.
       const now = document.querySelector<HTMLImageElement>(".picture:not([hidden]) img");
-      if (now?.getAttribute("src") === before || !now?.complete) return Infinity;
+      if (now === null || now.getAttribute("src") === before || !now.complete) return false;
       await now.decode();
-      await new Promise((done) => requestAnimationFrame(done));
-      return performance.now() - startMs;
+      return now.naturalWidth > 0;
     });
-    expect(tookMs).toBeLessThan(150);
+    expect(isThere).toBe(true);
     await untilAnswers(1);
   });
 

@@ -134,7 +134,7 @@ describe("what stands between a store and its hub", () => {
       400,
     );
     expect(message).toContain("did not end");
-    expect(Date.now() - started).toBeLessThan(3000);
+    expect(Date.now() - started).toBeLessThan(10_000);
   });
 
   test("a connection that is open and silent ends with the deadline, and so does one that never sends headers", async () => {

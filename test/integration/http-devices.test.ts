@@ -78,13 +78,14 @@ describe("the devices of an agent", () => {
     await expect(addDevice(dir, "till-1", 1)).rejects.toMatchObject({ code: "HP_CONFLICT" });
   });
 
-  test("a secret that was right once costs no scrypt again: ten thousand reconnects take less than two seconds", async () => {
+  test("a secret that was right once costs no scrypt again: ten thousand reconnects take no ten minutes", async () => {
     const secret = await addDevice(dir, "till-1", 1);
     const devices = await open();
     await devices.verify("till-1", secret);
     const startMs = performance.now();
     for (let n = 0; n < 10_000; n += 1) await devices.verify("till-1", secret);
-    expect(performance.now() - startMs).toBeLessThan(2_000);
+    // Each scrypt would take some 50 ms.
+    expect(performance.now() - startMs).toBeLessThan(20_000);
   });
 
   test("guesses wait in a bounded line and do not hold up a known secret", async () => {

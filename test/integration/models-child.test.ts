@@ -67,7 +67,9 @@ describe("the supervised inference child", () => {
     const loads = Array.from({ length: 16 }, (_, worker) => load(worker));
     for (let kill = 0; kill < 4; kill += 1) {
       await until(() => host.pids().length === 1 && host.problems().length === 0);
-      await sleep(30);
+      // However slow the machine is, each child has worked before it is killed.
+      const before = results.length;
+      await until(() => results.length >= before + 32, 30_000);
       const [pid] = host.pids();
       if (pid !== undefined) process.kill(pid, "SIGKILL");
       await until(() => host.pids()[0] !== pid);
@@ -75,7 +77,7 @@ describe("the supervised inference child", () => {
     await until(() => host.problems().length === 0);
     stop = true;
     await Promise.all(loads);
-    expect(results.length).toBeGreaterThan(100);
+    expect(results.length).toBeGreaterThan(4 * 32);
     expect(new Set(labelsOf(results))).toEqual(new Set(["answered"]));
   });
 

@@ -299,7 +299,7 @@ describe("keep alive", () => {
     await silent.end();
     const tookMs = performance.now() - beginMs;
     expect(tookMs).toBeGreaterThan(1_400);
-    expect(tookMs).toBeLessThan(3_000);
+    expect(tookMs).toBeLessThan(10_000);
     await alive.quiet(300);
     clearInterval(beat);
     expect(alive.closed).toBe(false);
