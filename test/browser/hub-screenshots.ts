@@ -1,4 +1,6 @@
 import { mkdir } from "node:fs/promises";
+import { createServer } from "node:http";
+import { type AddressInfo } from "node:net";
 import { type Browser, type BrowserContext, type Page } from "playwright-core";
 import sharp from "sharp";
 import { drawShelfCrop } from "../../edge-agent/cli/demo/drawn-crops.node.ts";
@@ -35,20 +37,28 @@ const scenes: readonly Scene[] = [
   { name: "hub-queues", path: "queues", scheme: "light" },
   { name: "hub-stores", path: "stores", scheme: "dark" },
   { name: "hub-store", path: "stores/store_7", scheme: "light" },
-  { name: "hub-case", path: "cases?state=final", scheme: "light", height: 1180, play: openFirst },
+  { name: "hub-case", path: "cases?state=final", scheme: "light", height: 1180, play: openFirst("What happened") },
   { name: "hub-automation", path: "automation?days=1", scheme: "dark", height: 1000 },
   { name: "hub-gates", path: "gates", scheme: "light" },
   { name: "hub-gate", path: `gates/${task}`, scheme: "dark", height: 1320, play: slide },
   { name: "hub-config", path: "config?layer=fleet", scheme: "light", play: editLayer },
   { name: "hub-people", path: "people", scheme: "dark" },
   { name: "hub-audit", path: "audit", scheme: "light" },
+  { name: "hub-rules", path: "settings/rules", scheme: "light" },
+  { name: "hub-retention", path: "settings/retention", scheme: "dark" },
+  { name: "hub-webhook", path: "settings/webhooks", scheme: "light", play: openFirst("Deliveries") },
 ];
 
-async function openFirst(page: Page): Promise<void> {
-  await page.locator(".row-link").first().waitFor();
-  await page.keyboard.press("j");
-  await page.keyboard.press("Enter");
-  await page.getByText("What happened").waitFor();
+/** Of these the seeds would be in every other picture. */
+const ofSettings = ["hub-rules", "hub-retention", "hub-webhook"];
+
+function openFirst(heading: string): (page: Page) => Promise<void> {
+  return async (page) => {
+    await page.locator(".row-link").first().waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: heading }).waitFor();
+  };
 }
 
 async function slide(page: Page): Promise<void> {
@@ -73,6 +83,26 @@ async function seed(room: HubRoomForTests): Promise<void> {
   await callHub(room.hub.url, room.token, "PUT", "/v1/config/layers/fleet/-", put);
   const rules = { reviewersNeeded: 1, adjudication: true, goldShare: 0, secondOpinionShare: 0, skill: null };
   await callHub(room.hub.url, room.token, "PUT", `/v1/reviews/rules/${task}`, rules);
+}
+
+/** Rules and times of their own for some tasks, and a webhook that was told something. */
+async function seedSettings(room: HubRoomForTests, receiver: string): Promise<void> {
+  const call = (method: string, path: string, body: unknown) => callHub(room.hub.url, room.token, method, path, body);
+  const rules = { reviewersNeeded: 2, adjudication: true, goldShare: 0.05, secondOpinionShare: 0.1, skill: "fraud" };
+  await call("PUT", "/v1/reviews/rules/cart_verification", rules);
+  await call("PUT", "/v1/reviews/rules/late_delivery", {
+    ...rules,
+    reviewersNeeded: 1,
+    adjudication: false,
+    skill: null,
+  });
+  await call("PUT", "/v1/retention/cart_verification", { keepMs: 90 * 86_400_000 });
+  const events = ["case.final", "agent.offline", "agent.online", "config.changed"];
+  await call("POST", "/v1/webhooks", { url: receiver, events });
+  for (const [revision, hours] of [24, 12].entries()) {
+    const put = { text: `retention:\n  input_keep: ${hours}h\n`, why: "Less room", revision };
+    await call("PUT", "/v1/config/layers/store/store_7", put);
+  }
 }
 
 async function fleet(one: SeededStore, two: SeededStore): Promise<void> {
@@ -131,7 +161,9 @@ async function take(browser: Browser, room: HubRoomForTests, scene: Scene, stora
 
 const removePages = await buildHubPages();
 await mkdir("docs/images", { recursive: true });
-const room = await openHub();
+const receiver = createServer((_request, response) => response.end());
+await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+const room = await openHub({ allowedWebhookHosts: ["127.0.0.1"] });
 const browser = await startChromium();
 await seed(room);
 const context = await browser.newContext({ viewport: desktop });
@@ -141,7 +173,14 @@ await context.close();
 const wanted = process.argv.slice(2);
 const chosen = scenes.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 const isOfGates = ({ name }: Scene): boolean => name.startsWith("hub-gate");
-for (const scene of chosen.filter((one) => !isOfGates(one))) await take(browser, room, scene, signedIn);
+const isOfSettings = ({ name }: Scene): boolean => ofSettings.includes(name);
+for (const scene of chosen.filter((one) => !isOfGates(one) && !isOfSettings(one))) {
+  await take(browser, room, scene, signedIn);
+}
+if (chosen.some(isOfSettings)) {
+  await seedSettings(room, `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/holdpoint`);
+}
+for (const scene of chosen.filter(isOfSettings)) await take(browser, room, scene, signedIn);
 // Last: a contract and 260 cases would be in every other picture.
 if (chosen.some(isOfGates)) {
   await seedGate(room, "store_9");
@@ -150,4 +189,5 @@ if (chosen.some(isOfGates)) {
 for (const scene of chosen.filter(isOfGates)) await take(browser, room, scene, signedIn);
 await browser.close();
 await room.close();
+receiver.close();
 removePages();

@@ -155,6 +155,14 @@ function webhookSuite(start: StartHub): void {
     const unknown = await call("POST", "/v1/webhooks", { url, events: ["case.everything"] });
     expect(unknown).toMatchObject({ status: 400, json: { code: "HP_SCHEMA" } });
   });
+
+  test("a name that has no address is a mistake in the url, which waiting does not mend", async () => {
+    // No resolver asks the network for a label that is longer than any may be (RFC 1035, 2.3.4).
+    const nowhere = `https://${"a".repeat(64)}.example/`;
+    const made = await call("POST", "/v1/webhooks", { url: nowhere, events: ["case.opened"] });
+    expect(made).toMatchObject({ status: 400, json: { code: "HP_SCHEMA", retry: "never" } });
+    expect(made.json["message"]).toMatch(/^url: the name a+\.example has no address/);
+  });
 }
 
 describe("one attempt", () => {

@@ -21,8 +21,8 @@ const secretBytes = 32;
 
 const name = z.string().regex(namePattern, { error: "must be a name of letters, digits, dots, dashes" });
 const newWebhook = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).max(2000),
-  events: z.array(z.enum(hubEventTypes)).min(1).max(hubEventTypes.length),
+  url: z.url({ protocol: /^https?$/, error: "must be an https address" }).max(2000),
+  events: z.array(z.enum(hubEventTypes)).min(1, { error: "must be one at least" }).max(hubEventTypes.length),
   /** Only events of these stores; every event where it is left out. */
   stores: z.array(name).min(1).max(1000).nullable().default(null),
 });
@@ -128,7 +128,7 @@ async function create(
   { url, events, stores }: z.output<typeof newWebhook>,
 ): Promise<{ id: string; secret: string }> {
   mustOwnAll(caller);
-  await sender.check(url);
+  await checkUrl(sender, url);
   const id = newId(clock, random);
   const secret = secretText(random.bytes(secretBytes));
   const by = `${caller.kind}:${caller.id}`;
@@ -152,6 +152,16 @@ async function create(
     trx.tell({ kind: "webhooks" });
   });
   return { id, secret };
+}
+
+/** Errors: HP_FORBIDDEN; HP_SCHEMA for a name that has no address, which waiting does not mend. */
+async function checkUrl(sender: WebhookSender, url: string): Promise<void> {
+  try {
+    await sender.check(url);
+  } catch (cause) {
+    if (!(cause instanceof HoldpointError) || cause.code !== "HP_UNREACHABLE") throw cause;
+    throw new HoldpointError("HP_SCHEMA", `url: ${cause.message}`, { hint: cause.hint, cause });
+  }
 }
 
 async function list(

@@ -6,10 +6,12 @@ import { AccountSettings } from "./settings-account.tsx";
 import { SettingsNav } from "./settings-nav.tsx";
 import { RetentionSettings } from "./settings-retention.tsx";
 import { RulesSettings } from "./settings-rules.tsx";
+import { WebhookSettings } from "./settings-webhooks.tsx";
 
 const sectionPages: Readonly<Record<SectionName, ComponentType>> = {
   rules: RulesSettings,
   retention: RetentionSettings,
+  webhooks: WebhookSettings,
 };
 
 /** One's own account at `/settings`, and below it what holds for the whole hub, a section each. */

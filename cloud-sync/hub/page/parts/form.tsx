@@ -96,11 +96,18 @@ export function CheckList<T extends string>(props: {
   readonly options: readonly (readonly [value: T, text: string])[];
   readonly chosen: readonly T[];
   readonly onChosen: (chosen: readonly T[]) => void;
+  readonly problem?: string | null;
 }): JSX.Element {
-  const { chosen } = props;
+  const { chosen, problem = null } = props;
+  const id = useId();
   return (
-    <fieldset class="checks">
+    <fieldset class="checks" {...(problem === null ? {} : { "aria-describedby": id })}>
       <legend>{props.label}</legend>
+      {problem === null ? null : (
+        <p id={id} class="field-about problem" role="alert">
+          {problem}
+        </p>
+      )}
       {props.options.map(([value, text]) => (
         <label key={value} class="check">
           <input
