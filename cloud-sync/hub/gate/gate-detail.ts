@@ -17,7 +17,8 @@ import { overdueSince } from "./gate-overdue.ts";
 import { raiseOf, type GateRaise } from "./gate-raising.ts";
 import { type GateLabelSource } from "./gate-tables.ts";
 
-type Db = Kysely<HubTables>;
+export type GateDb = Kysely<HubTables>;
+type Db = GateDb;
 
 /** Labels that a curve is drawn of; the newest. */
 const figureLabelsMax = 20_000;
@@ -69,9 +70,7 @@ export interface GateDetail extends GateName {
 
 /** Everything that the hub knows of one gate, within the caller's stores. Throws HP_NOT_FOUND. */
 export async function gateDetail(db: Db, caller: PersonCaller, name: GateName, nowMs: number): Promise<GateDetail> {
-  if (!inScope(caller.tasks, name.task)) throw notFound();
-  const { stores, contracts } = await storesOf(db, caller, name);
-  if (stores.length === 0) throw notFound();
+  const { stores, contracts } = await mustSeeGate(db, caller, name);
   const state = await newestState(db, name);
   const model = state ?? (await newestModel(db, name, stores));
   const all = model === null ? [] : await labelsOf(db, name, stores, model);
@@ -142,14 +141,17 @@ async function answerP95Of(db: Db, task: string): Promise<number | null> {
   return row?.answer_p95_ms ?? null;
 }
 
-function notFound(): HoldpointError {
-  return new HoldpointError("HP_NOT_FOUND", "no such gate");
-}
-
 interface GateStores {
   readonly stores: readonly string[];
   /** Each store's own; empty where the gate threshold is a number. */
   readonly contracts: ReadonlyMap<string, GateContract>;
+}
+
+/** Those of its stores that are the caller's. Throws HP_NOT_FOUND where there is none. */
+export async function mustSeeGate(db: Db, caller: PersonCaller, name: GateName): Promise<GateStores> {
+  const found = inScope(caller.tasks, name.task) ? await storesOf(db, caller, name) : null;
+  if (found === null || found.stores.length === 0) throw new HoldpointError("HP_NOT_FOUND", "no such gate");
+  return found;
 }
 
 /** The stores of the gate that the caller sees; of a task without a contract, those that report it. */

@@ -5,7 +5,7 @@ import { personRoute, type HubRoute } from "../api/hub-route.ts";
 import { listCursor, pageOf, pageQuery, pageSchema } from "../api/pages.ts";
 import { type HubParts } from "../room.ts";
 import { fleetScope } from "../config/config-tables.ts";
-import { gateDetail } from "./gate-detail.ts";
+import { gateDetail, mustSeeGate, type GateDb } from "./gate-detail.ts";
 import { changeLimits, gateLimitsSchema, readLimits, type SetLimits } from "./gate-limits.ts";
 import { listGates, type GateName } from "./gate-list.ts";
 import { raiseGate } from "./gate-raising.ts";
@@ -74,9 +74,9 @@ function changingRoutes(parts: HubParts): readonly HubRoute[] {
       query: gateQuery,
       body: z.strictObject({ gateThreshold: z.union([share, z.literal("evidence")]).nullable(), why }),
       reply: z.strictObject({ raised: z.number().int(), agents: z.number().int() }),
-      handle: ({ caller, params, query, body }) => {
+      handle: async ({ caller, params, query, body }) => {
         const of = nameOf(params["task"] ?? "", query);
-        mustChange(caller, of);
+        await database.read((db) => mustChange(db, caller, of));
         return raiseGate(parts, caller, of, body);
       },
     }),
@@ -163,13 +163,12 @@ function nameOf(task: string, { store, region, label, rung }: z.output<typeof ga
   return { level, scope, task, label: label ?? null, rung };
 }
 
-/** A gate of several stores is of those who are answerable for all of them. */
-function mustChange({ stores, tasks }: PersonCaller, { level, scope, task }: GateName): void {
-  if (!inScope(tasks, task) || (level === "store" && !inScope(stores, scope))) {
-    throw new HoldpointError("HP_NOT_FOUND", "no such gate");
-  }
-  if (level !== "store" && stores !== null) {
-    throw new HoldpointError("HP_FORBIDDEN", `this gate is also of stores that are not yours`);
+/** A gate of several stores is of those who are answerable for all of them. One that reading does not find is not there. */
+async function mustChange(db: GateDb, caller: PersonCaller, of: GateName): Promise<void> {
+  if (caller.stores === null && inScope(caller.tasks, of.task)) return;
+  await mustSeeGate(db, caller, of);
+  if (of.level !== "store" && caller.stores !== null) {
+    throw new HoldpointError("HP_FORBIDDEN", "this gate is also of stores that are not yours");
   }
 }
 
