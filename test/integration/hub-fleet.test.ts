@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type AgentReport } from "../../cloud-sync/hub/fleet/agent-report.ts";
 import { type Heartbeat } from "../../protocol/index.ts";
 import { callHub, enrolAgent, type TestAgent } from "../support/hub-agent.ts";
 import { escalation, heldDecision } from "../support/hub-items.ts";
@@ -70,6 +71,24 @@ function fleetSuite(start: StartHub): void {
       ],
     });
     expect(Number(json["oldestMs"])).toBeGreaterThan(Date.now() - hour);
+  });
+
+  test("a box that is enrolled anew goes on where its journal is, and another box of the store does not", async () => {
+    const before = await enrolAgent(started.hub.url, started.token, "store_anew", "till-box");
+    const items = [escalation(1), escalation(2)];
+    await before.call("POST", "/v1/ingest", { v: 1, epoch: "e1", from: 1, items, lastSeq: 2 });
+    await call("POST", `/v1/agents/${before.agentId}/revoke`, { why: "its disk went to another box" });
+    const anew = await enrolAgent(started.hub.url, started.token, "store_anew", "till-box");
+    await beat(anew, heartbeat("store_anew", { outbox: { epoch: "e1", lastSeq: 3, watermark: 2 } }));
+    const other = await enrolAgent(started.hub.url, started.token, "store_anew", "other-box");
+    await beat(other, heartbeat("store_anew", { outbox: { epoch: "e2", lastSeq: 5, watermark: 0 } }));
+    const { json } = await call("GET", "/v1/stores/store_anew");
+    const backlogs = (json["agents"] as AgentReport[]).map(({ id, backlog }) => [id, backlog.text]);
+    expect(Object.fromEntries(backlogs)).toMatchObject({
+      [anew.agentId]: "2 of 3 received, 1 pending",
+      [other.agentId]: "0 of 5 received, 5 pending",
+    });
+    expect(json["pending"]).toBe(6);
   });
 
   test("decisions are counted from heartbeat to heartbeat, over a restart and over a repeat", async () => {

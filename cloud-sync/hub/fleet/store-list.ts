@@ -87,7 +87,7 @@ async function linesOf(db: Db, stores: readonly NamedStore[], times: Times): Pro
     .where("store", "in", names)
     .where("state", "=", "active")
     .execute();
-  const received = await watermarks(db, names);
+  const journals = await journalStreams(db, names);
   const oldest = await oldestCases(db, names);
   const coverage = await coverageOf(db, names, times.nowMs);
   return stores.map(({ store, region }) => {
@@ -98,7 +98,7 @@ async function linesOf(db: Db, stores: readonly NamedStore[], times: Times): Pro
       ...{ store, region, agents: own.length, online: online.length },
       degraded: beats.filter(({ beat }) => beat !== null && beat.status.reasons.length > 0).length,
       pending: beats.reduce((sum, { agent, beat }) => {
-        const have = beat ? (received.get(`${agent.agent_id}/${beat.outbox.epoch}`) ?? 0) : 0;
+        const have = beat === null ? 0 : (journals(agent.store, beat.outbox.epoch)?.watermark ?? 0);
         return sum + Math.max(0, (beat?.outbox.lastSeq ?? 0) - have);
       }, 0),
       waiting: beats.reduce((sum, { beat }) => sum + (beat?.status.waiting ?? 0), 0),
@@ -109,14 +109,22 @@ async function linesOf(db: Db, stores: readonly NamedStore[], times: Times): Pro
   });
 }
 
-async function watermarks(db: Db, stores: readonly string[]): Promise<ReadonlyMap<string, number>> {
+/** What the hub holds of a store's journal, by the journal's epoch; null where nothing came of it. */
+type JournalStreams = (store: string, epoch: string) => ReportInputs["stream"];
+
+/** A box that is enrolled anew goes on with the journal of which the hub has rows under its name of before. */
+export async function journalStreams(db: Db, stores: readonly string[]): Promise<JournalStreams> {
+  if (stores.length === 0) return () => null;
   const rows = await db
     .selectFrom("ingest_streams")
     .innerJoin("agents", "agents.agent_id", "ingest_streams.agent_id")
-    .select(["ingest_streams.agent_id", "ingest_streams.epoch", "ingest_streams.watermark"])
+    .select(["agents.store", "ingest_streams.epoch"])
+    .select((row) => [row.fn.max("watermark").as("watermark"), row.fn.max("last_seq").as("last_seq")])
     .where("agents.store", "in", stores)
+    .groupBy(["agents.store", "ingest_streams.epoch"])
     .execute();
-  return new Map(rows.map((row) => [`${row.agent_id}/${row.epoch}`, row.watermark]));
+  const found = new Map(rows.map(({ store, epoch, ...stream }) => [`${store}/${epoch}`, stream]));
+  return (store, epoch) => found.get(`${store}/${epoch}`) ?? null;
 }
 
 /** One look into the index `cases_waiting` for each store, however many cases wait. */

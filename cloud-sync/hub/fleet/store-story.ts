@@ -8,7 +8,7 @@ import { type HubParts } from "../room.ts";
 import { agentReport, heartbeatOf, type AgentReport } from "./agent-report.ts";
 import { hourMs, type TaskDecisions } from "./decision-counts.ts";
 import { offlineAfterMs } from "./presence.ts";
-import { countWaiting, listStores, sumOf, type StoreLine } from "./store-list.ts";
+import { countWaiting, journalStreams, listStores, sumOf, type StoreLine } from "./store-list.ts";
 
 /** Cases that are counted one by one; a page says "more than" beyond it. */
 const waitingCountMax = 10_000;
@@ -48,12 +48,10 @@ export async function storeStory(parts: StoryParts, store: string): Promise<Stor
       .orderBy("agent_id", "desc")
       .limit(agentsMax)
       .execute();
-    const ids = rows.map((row) => row.agent_id);
-    const streams =
-      ids.length === 0 ? [] : await db.selectFrom("ingest_streams").selectAll().where("agent_id", "in", ids).execute();
+    const journals = await journalStreams(db, [store]);
     const agents = rows.map((row) => {
       const epoch = heartbeatOf(row)?.outbox.epoch;
-      const stream = streams.find((one) => one.agent_id === row.agent_id && one.epoch === epoch) ?? null;
+      const stream = epoch === undefined ? null : journals(store, epoch);
       return agentReport(row, { nowMs, offlineAfterMs, stream, wantedDigest: wanted.config.digest });
     });
     const casesWaiting = await countWaiting(db, store, waitingCountMax);
