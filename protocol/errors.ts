@@ -173,6 +173,15 @@ export interface HoldpointErrorOptions {
   readonly retryAfterMs?: number;
 }
 
+/** A message may quote what was sent, which has bounds of its own; a longer one is cut on its way to the peer. */
+const errorTextCharsMax = 2_000;
+
+function bounded(text: string): string {
+  if (text.length <= errorTextCharsMax) return text;
+  // Half of a character is none.
+  return `${text.slice(0, errorTextCharsMax - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
 /** A peer waits so long after a bug: it may be gone with whatever else was under way. */
 const internalRetryMs = 1000;
 
@@ -201,7 +210,8 @@ export class HoldpointError extends Error {
 
   /** The wire form. `id` is the request's, or null where none could be read. */
   body(id: string | null): ErrorBody {
-    const { code, message, hint, retry, retryAfterMs } = this;
+    const { code, retry, retryAfterMs } = this;
+    const [message, hint] = [bounded(this.message), bounded(this.hint)];
     return { id, code, message, hint, retry, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
 

@@ -51,14 +51,13 @@ export function jsonReply(value: unknown, status = 200, headers: Readonly<Record
 
 /** RFC 9457, as plain data. `status` where it is another than the catalogue's. */
 export function problemReply(error: HoldpointError, id: string | null = null, status = error.status): Reply {
-  const headers: Record<string, string> = { "content-type": "application/problem+json" };
+  // A cache may keep a 404 or 405 that says nothing of it.
+  const headers: Record<string, string> = { "content-type": "application/problem+json", ...refusalHeaders };
   if (error.retryAfterMs !== undefined) headers["retry-after"] = String(Math.ceil(error.retryAfterMs / 1000));
   if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="holdpoint"';
-  const body = {
-    type: `urn:holdpoint:error:${error.code}`,
-    title: error.message,
-    status,
-    ...error.body(id),
-  };
+  const said = error.body(id);
+  const body = { type: `urn:holdpoint:error:${error.code}`, title: said.message, status, ...said };
   return { status, headers, body: JSON.stringify(body) };
 }
+
+const refusalHeaders = { "cache-control": "no-store", "x-content-type-options": "nosniff" };

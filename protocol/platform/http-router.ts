@@ -29,6 +29,7 @@ export class HttpRouter {
       if (route.method === wanted) return { kind: "route", route, params };
       allow.add(route.method);
     }
+    if (allow.has("GET")) allow.add("HEAD");
     return allow.size > 0 ? { kind: "method", allow: [...allow] } : { kind: "nothing" };
   }
 }

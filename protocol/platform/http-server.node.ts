@@ -160,6 +160,8 @@ async function sendResponse(response: Response, outgoing: ServerResponse, headOn
   if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
   if (headOnly || response.body === null) {
     outgoing.end();
+    // A stream that nobody reads would be kept for a peer who has its answer.
+    await response.body?.cancel();
     return;
   }
   // A stream may be endless (server-sent events); it stops with its peer.

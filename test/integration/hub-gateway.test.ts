@@ -49,6 +49,49 @@ const routes = [
     reply: z.object({ store: z.string() }),
     handle: ({ caller }) => Promise.resolve({ store: caller.store }),
   }),
+  personRoute("config.write", {
+    method: "DELETE",
+    path: "/v1/things",
+    operation: { id: "dropThings", summary: "Drop them all", tag: "things" },
+    reply: z.undefined(),
+    handle: () => Promise.resolve(undefined),
+  }),
+  publicRoute({
+    method: "GET",
+    path: "/v1/text",
+    operation: { id: "text", summary: "A text", tag: "hub" },
+    reply: { contentType: "text/plain" },
+    handle: () => Promise.resolve({ status: 200, headers: { "content-type": "text/plain" }, body: "a" }),
+  }),
+  publicRoute({
+    method: "GET",
+    path: "/v1/kept",
+    operation: { id: "kept", summary: "A text that may be kept", tag: "hub" },
+    reply: { contentType: "text/plain" },
+    handle: () => Promise.resolve({ status: 200, headers: { "cache-control": "no-cache" }, body: "a" }),
+  }),
+  publicRoute({
+    method: "GET",
+    path: "/v1/response",
+    operation: { id: "response", summary: "The web's own answer", tag: "hub" },
+    reply: { contentType: "text/plain" },
+    handle: () => Promise.resolve(new Response("a")),
+  }),
+  publicRoute({
+    method: "GET",
+    path: "/v1/stream",
+    operation: { id: "stream", summary: "It never ends", tag: "hub" },
+    reply: { contentType: "text/plain" },
+    handle: () => Promise.resolve(new Response(new ReadableStream({ cancel: () => void (cancelled += 1) }))),
+  }),
+  publicRoute({
+    method: "GET",
+    path: "/v1/away",
+    operation: { id: "away", summary: "The database is away", tag: "hub" },
+    reply: z.object({}),
+    handle: () =>
+      Promise.reject(new HoldpointError("HP_DATABASE", "connect ECONNREFUSED 10.1.2.3:5432", { retryAfterMs: 1000 })),
+  }),
   publicRoute({
     method: "GET",
     path: "/v1/broken",
@@ -67,6 +110,7 @@ const routes = [
 ];
 
 const failures: unknown[] = [];
+let cancelled = 0;
 const logger: Logger = { ...silentLogger, error: (event, fields) => failures.push([event, fields]) };
 const told: [status: number, code: string | null][] = [];
 
@@ -123,6 +167,52 @@ describe("the gateway", () => {
 
   test("a public route answers everybody", async () => {
     expect(await call("GET", "/v1/about")).toEqual({ status: 200, json: { name: "hub" } });
+  });
+
+  test("what an operation does not know is refused: it would mean something that does not happen", async () => {
+    const operator = { authorization: "operator" };
+    const answer = await call("DELETE", "/v1/things?dry-run=1", operator);
+    expect(answer).toMatchObject({ status: 400, json: { code: "HP_SCHEMA" } });
+    expect(answer.json["message"]).toContain("dry-run");
+    expect(await call("GET", "/v1/about?x=1")).toMatchObject({ status: 200 });
+  });
+
+  test("an answer that a handler makes itself is for nobody else either, and may say another thing", async () => {
+    const headersOf = async (path: string): Promise<readonly (string | null)[]> => {
+      const { headers } = await fetch(`${server.url}${path}`);
+      return [headers.get("cache-control"), headers.get("x-content-type-options")];
+    };
+    for (const path of ["/v1/text", "/v1/response", "/v1/nothing-here", "/v1/about"]) {
+      expect([path, await headersOf(path)]).toEqual([path, ["no-store", "nosniff"]]);
+    }
+    expect(await headersOf("/v1/kept")).toEqual(["no-cache", "nosniff"]);
+  });
+
+  test("a database's trouble is told without the database's words", async () => {
+    const answer = await fetch(`${server.url}/v1/away`);
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "1"]);
+    const text = await answer.text();
+    expect(JSON.parse(text)).toMatchObject({ code: "HP_DATABASE", retryAfterMs: 1000 });
+    expect(text).not.toContain("10.1.2.3");
+  });
+
+  test("what was sent is quoted in a refusal up to a bound", async () => {
+    const answer = await fetch(`${server.url}/v1/${"x".repeat(8_000)}`);
+    const text = await answer.text();
+    expect([answer.status, text.length < 5_000]).toEqual([404, true]);
+    expect(JSON.parse(text)).toMatchObject({ message: expect.stringMatching(/^there is nothing at .*…$/) as string });
+  });
+
+  test("a method that is not allowed is told which ones are", async () => {
+    const answer = await fetch(`${server.url}/v1/about`, { method: "POST" });
+    expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+    expect((await fetch(`${server.url}/v1/about`, { method: "HEAD" })).status).toBe(200);
+  });
+
+  test("a stream that only its headers were asked of is not kept open", async () => {
+    const before = cancelled;
+    expect((await fetch(`${server.url}/v1/stream`, { method: "HEAD" })).status).toBe(200);
+    await expect.poll(() => cancelled).toBe(before + 1);
   });
 
   test("a fault of the hub is told as one, to be tried again; its words are in the log and nowhere else", async () => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { z } from "zod";
 import { describe, expect, test } from "vitest";
 import { clientAddress } from "../../cloud-sync/hub/api/client-address.ts";
+import { publicRoute, type HubRoute } from "../../cloud-sync/hub/api/hub-route.ts";
 import { csvLine } from "../../cloud-sync/hub/api/csv.ts";
 import { fewAtOnce } from "../../cloud-sync/hub/api/few-at-once.ts";
 import { checkChanging, checkReading } from "../../cloud-sync/hub/api/origin-guard.ts";
@@ -149,6 +150,24 @@ test("a page has a cursor exactly where there is more", () => {
   expect(pageOf(["a", "b", "c"], 2, (item) => item)).toEqual({ items: ["a", "b"], cursor: "b" });
   expect(pageOf(["a", "b"], 2, (item) => item)).toEqual({ items: ["a", "b"], cursor: null });
   expect(pageOf([], 2, String)).toEqual({ items: [], cursor: null });
+});
+
+test("the document says with which statuses and bodies an operation answers", () => {
+  const of = (more: object): HubRoute =>
+    publicRoute({
+      ...{ method: "GET", path: "/v1/x", operation: { id: "x", summary: "X", tag: "x" }, reply: z.undefined() },
+      handle: () => Promise.resolve(undefined),
+      ...more,
+    });
+  const operation = (more: object) => openApiDocument([of(more)], "1").paths["/v1/x"]?.["get"];
+  expect(operation({})?.responses).toMatchObject({ "204": { description: "Done" } });
+  expect(operation({ statuses: [303] })?.responses).not.toHaveProperty("204");
+  const both = operation({ reply: z.strictObject({ ready: z.boolean() }), statuses: [200, 503] })?.responses;
+  expect(both?.["503"]).toEqual(both?.["200"]);
+  expect(operation({ body: "bytes" })).not.toHaveProperty("requestBody");
+  const foreign = operation({ refusal: () => ({ status: 400, headers: {}, body: "" }) })?.responses;
+  expect(foreign?.["default"]).toEqual({ $ref: "#/components/responses/ForeignRefusal" });
+  expect(referencePage(openApiDocument([of({})], "1"))).toContain("Answer: 204, without a body.");
 });
 
 test("a cursor is known by the list that gave it, whatever its place is", () => {

@@ -1,4 +1,4 @@
-import { type z } from "zod";
+import { z } from "zod";
 import {
   checkMessage,
   decodeMessage,
@@ -14,6 +14,7 @@ import {
 import { type AgentCaller, type Caller, type PersonCaller } from "./caller.ts";
 import { type HubRoute } from "./hub-route.ts";
 import { createPlaces } from "./places.ts";
+import { isDatabaseGone } from "./together.ts";
 import { checkChanging, checkReading, isFromBrowser } from "./origin-guard.ts";
 
 /**
@@ -94,17 +95,33 @@ async function answered(
   try {
     const answer = await handle(exchange);
     tell?.(answer.status, null);
-    return answer;
+    return privately(answer);
   } catch (cause) {
-    const error = HoldpointError.told(cause);
-    if (error !== cause && !exchange.gone.aborted) {
+    const known = HoldpointError.told(cause);
+    if (known !== cause && !exchange.gone.aborted) {
       options.logger.error("hub_handler_failed", { operation: route.operation.id, cause });
     }
+    const error = isDatabaseGone(known) ? withoutItsWords(known) : known;
     tell?.(error.status, error.code);
     // A browser is none of the clients that know the other protocol.
     const reply = route.refusal && !isFromBrowser(exchange) ? route.refusal(error) : problemReply(error);
     return { ...reply, headers: { ...reply.headers, ...privateHeaders } };
   }
+}
+
+/** Addresses and questions of the database are in the log, and nothing for whoever calls. */
+function withoutItsWords({ code, hint, retryAfterMs, cause }: HoldpointError): HoldpointError {
+  const text = code === "HP_DISK_FULL" ? "the hub's disk is full" : "the hub's database does not answer as it should";
+  return new HoldpointError(code, text, { hint, cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+}
+
+/** What the hub says is for whoever asked: a handler that makes its own answer says so only where it means another thing. */
+function privately(answer: Response | Reply): Response | Reply {
+  if (!(answer instanceof Response)) return { ...answer, headers: { ...privateHeaders, ...answer.headers } };
+  for (const [name, value] of Object.entries(privateHeaders)) {
+    if (!answer.headers.has(name)) answer.headers.set(name, value);
+  }
+  return answer;
 }
 
 async function handled(route: HubRoute, exchange: Exchange, options: GatewayOptions): Promise<Response | Reply> {
@@ -113,7 +130,7 @@ async function handled(route: HubRoute, exchange: Exchange, options: GatewayOpti
   const call = {
     caller,
     params: exchange.params,
-    query: route.query ? checked(Object.fromEntries(exchange.query), route.query) : {},
+    query: queryOf(route, exchange),
     body: contentOf(route, bytes),
     exchange,
   };
@@ -192,6 +209,16 @@ function contentOf(route: HubRoute, bytes: Uint8Array): unknown {
   const { value } = decoded.value;
   return route.isPlain?.(value) === true ? value : checked(value, route.body);
 }
+
+/** A person's or program's call that names what the operation does not know means something that would not happen. */
+function queryOf(route: HubRoute, exchange: Exchange): unknown {
+  if (route.query) return checked(Object.fromEntries(exchange.query), route.query);
+  return route.access === "public" || route.access === "agent"
+    ? {}
+    : checked(Object.fromEntries(exchange.query), noQuery);
+}
+
+const noQuery = z.strictObject({});
 
 function checked(value: unknown, schema: z.ZodType): unknown {
   const result = checkMessage(value, schema);

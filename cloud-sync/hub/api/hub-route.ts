@@ -30,6 +30,8 @@ export interface HubRoute {
   readonly placesMax?: number;
   /** Schema of the JSON answer, or the content type of one that the handler makes itself. */
   readonly reply: z.ZodType | { readonly contentType: string };
+  /** Statuses of that answer; 200, or 204 where it is nothing. */
+  readonly statuses?: readonly number[];
   /** A GET that changes nothing needs no Idempotency-Key; other methods of people and programs honour one. */
   readonly idempotent?: boolean;
   /** The answer carries a secret: it is not kept, so a repeat under the same Idempotency-Key is refused. */
@@ -69,6 +71,7 @@ type Shared = Pick<
   | "isPlain"
   | "bodyBytesMax"
   | "placesMax"
+  | "statuses"
   | "idempotent"
   | "secret"
   | "refusal"

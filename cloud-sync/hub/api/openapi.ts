@@ -45,7 +45,11 @@ export function openApiDocument(routes: readonly HubRoute[], version: string): O
     info: { title: "Holdpoint hub", version, description },
     tags: tags.map((name) => ({ name })),
     paths,
-    components: { securitySchemes, schemas: { Problem: problem }, responses: { Problem: problemResponse } },
+    components: {
+      securitySchemes,
+      schemas: { Problem: problem },
+      responses: { Problem: problemResponse, ForeignRefusal: foreignRefusal },
+    },
   };
 }
 
@@ -67,7 +71,10 @@ function operationOf(route: HubRoute): OpenApiOperation {
     security: securityOf(route),
     parameters: [...pathParameters(route), ...queryParameters(route), ...repeatParameter(route)],
     ...(body ? { requestBody: { required: true, content: body } } : {}),
-    responses: { "200": replyOf(route), default: { $ref: "#/components/responses/Problem" } },
+    responses: {
+      ...Object.fromEntries(statusesOf(route).map((status) => [String(status), replyOf(route)])),
+      default: { $ref: `#/components/responses/${route.refusal ? "ForeignRefusal" : "Problem"}` },
+    },
   };
 }
 
@@ -108,8 +115,9 @@ function repeatParameter({ method, access, idempotent }: HubRoute): readonly Ope
   return [{ name: "Idempotency-Key", in: "header", required: false, schema }];
 }
 
-function bodyOf({ body, access, examples }: HubRoute): OpenApiContent | null {
-  if (body === undefined) return null;
+function bodyOf({ method, body, access, examples }: HubRoute): OpenApiContent | null {
+  // A GET may be read for its signature; it has nothing to say.
+  if (body === undefined || method === "GET") return null;
   if (body === "bytes") return { "application/octet-stream": {} };
   const example = examples?.body === undefined ? {} : { example: examples.body };
   const content = { schema: schemaOf(body, "input"), ...example };
@@ -117,7 +125,16 @@ function bodyOf({ body, access, examples }: HubRoute): OpenApiContent | null {
   return access === "agent" ? { ...json, "application/msgpack": { schema: content.schema } } : json;
 }
 
+function statusesOf({ reply, statuses }: HubRoute): readonly number[] {
+  return statuses ?? [isNothing(reply) ? 204 : 200];
+}
+
+function isNothing(reply: HubRoute["reply"]): boolean {
+  return reply instanceof z.ZodUndefined;
+}
+
 function replyOf({ reply, examples }: HubRoute): Readonly<Record<string, unknown>> {
+  if (isNothing(reply)) return { description: "Done" };
   if ("contentType" in reply) return { description: "The answer", content: { [reply.contentType]: {} } };
   const example = examples?.reply === undefined ? {} : { example: examples.reply };
   return {
@@ -162,4 +179,15 @@ const problem = {
 const problemResponse = {
   description: "A refusal",
   content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+};
+
+/** To clients of another protocol, in its words; a browser is told in the hub's own. */
+const foreignRefusal = {
+  description: "A refusal, with the name of the exception in the header x-amzn-errortype",
+  content: {
+    "application/json": {
+      schema: { type: "object", required: ["Message"], properties: { Message: { type: "string" } } },
+    },
+    ...problemResponse.content,
+  },
 };

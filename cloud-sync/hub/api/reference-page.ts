@@ -50,9 +50,16 @@ function operationSection(method: string, path: string, operation: OpenApiOperat
 <p>${marked(operation.summary)}. ${marked(operation.description)}</p>
 ${parameters}
 ${requestBody ? details("Body", requestBody.content) : ""}
-${details("Answer", (responses["200"] as { readonly content: unknown }).content)}
+${Object.entries(responses).map(answerText).join("")}
 </article>
 `;
+}
+
+/** The refusals are the same everywhere, and said once. */
+function answerText([status, response]: readonly [string, unknown]): string {
+  if (status === "default") return "";
+  const { content } = response as { readonly content?: unknown };
+  return content === undefined ? `<p>Answer: ${status}, without a body.</p>` : details(`Answer ${status}`, content);
 }
 
 function details(title: string, content: unknown): string {

@@ -28,6 +28,7 @@ export function stateRoutes({ database, metricsText }: StateSources): readonly H
         tag: "state",
       },
       reply: readinessSchema,
+      statuses: [200, 503],
       examples: { reply: { ready: false, reasons: ["HP_DATABASE"] } },
       handle: async () => {
         try {

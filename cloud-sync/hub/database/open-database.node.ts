@@ -98,7 +98,7 @@ class Database implements HubDatabase {
     try {
       return await work(this.#backend.db);
     } catch (cause) {
-      throw this.#backend.errorOf(cause) ?? cause;
+      throw this.#failed(cause, 1);
     }
   }
 
@@ -115,11 +115,16 @@ class Database implements HubDatabase {
         return result;
       } catch (cause) {
         if (this.#backend.mayRetry(cause) && attempt < attemptsMax) continue;
-        const error = this.#backend.errorOf(cause);
-        if (error && error.status >= 500) this.#logger.warn("hub_database_failed", { attempt, cause });
-        throw error ?? cause;
+        throw this.#failed(cause, attempt);
       }
     }
+  }
+
+  /** What the database itself says goes into the log here: whoever calls the hub is not told its words. */
+  #failed(cause: unknown, attempt: number): unknown {
+    const error = this.#backend.errorOf(cause);
+    if (error && error.status >= 500) this.#logger.warn("hub_database_failed", { attempt, cause });
+    return error ?? cause;
   }
 
   onNews(listener: (news: HubNews) => void): () => void {

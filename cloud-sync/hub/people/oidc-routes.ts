@@ -40,13 +40,15 @@ export function oidcRoutes(parts: OidcRoutesParts): readonly HubRoute[] {
     publicRoute({
       ...{ method: "GET", path: "/v1/oidc/start" },
       operation: { id: "startOidc", summary: "Go to the provider to sign in there", tag: "session" },
-      reply: { contentType: "text/plain" },
+      reply: z.undefined(),
+      statuses: [303],
       handle: () => begin(parts),
     }),
     publicRoute({
       ...{ method: "GET", path: "/v1/oidc/callback" },
       operation: { id: "finishOidc", summary: "Come back from the provider; leads to the page", tag: "session" },
-      reply: { contentType: "text/plain" },
+      reply: z.undefined(),
+      statuses: [303],
       handle: ({ exchange }) => finish(parts, exchange),
     }),
     personRoute("people.read", {
