@@ -110,7 +110,7 @@ function reviewCalls(start: StartHub): void {
     }
     expect(seen).toHaveLength(seq);
     expect(seen).toEqual([...seen].sort().reverse());
-    for (const hostile of ["%", "_", "(a+)+$", "'; drop table cases; --", "\\"]) {
+    for (const hostile of ["%", "stor__1", "(a+)+$", "'; drop table cases; --", "\\"]) {
       const answer = await call("lena", "GET", `/v1/cases?search=${encodeURIComponent(hostile)}`);
       expect(answer).toMatchObject({ status: 200, json: { items: [] } });
     }
@@ -154,6 +154,36 @@ function reviewCalls(start: StartHub): void {
     const first = await stream.body?.getReader().read();
     expect(new TextDecoder().decode(first?.value as Uint8Array)).toMatch(/event: queue\ndata: .*"waiting":0/);
     gone.abort();
+  });
+
+  test("a search finds the answer and, said so, the model's first one, and no candidate that nobody took", async () => {
+    const decision = heldDecision(undefined, "Braeburn-Organic");
+    const items = [escalation(seq + 1, decision), revisionOf(seq + 2, decision, "Cox_Orange")];
+    const suggestions = [
+      { label: "Braeburn-Organic", confidence: 0.6 },
+      { label: "Jonagold", confidence: 0.3 },
+    ];
+    const [first, second] = items;
+    const view = { ...first?.brief?.view, suggestions, facts: [{ name: "answer 1", value: "Jonagold" }] };
+    const sent = [{ ...first, brief: { ...first?.brief, view } }, second];
+    const body = { v: 1, epoch: "e1", from: seq + 1, items: sent, lastSeq: seq + 2 };
+    expect(await agent.call("POST", "/v1/ingest", body)).toMatchObject({ json: { refused: [] } });
+    seq += 2;
+    const found = async (search: string): Promise<unknown[]> => {
+      const { json } = await call("lena", "GET", `/v1/cases?limit=200&search=${encodeURIComponent(search)}`);
+      const own = json["items"] as { decisionId: string; foundIn: string }[];
+      return own.filter(({ decisionId }) => decisionId === decision.id).map(({ foundIn }) => foundIn);
+    };
+    expect(await found("cox orange")).toEqual(["answer"]);
+    expect(await found("Cox_Orange")).toEqual(["answer"]);
+    expect(await found("braeburn org")).toEqual(["modelAnswer"]);
+    expect(await found("jonagold")).toEqual([]);
+    expect(await found(decision.id)).toEqual(["id"]);
+    expect(await found("STORE_1")).toEqual(["store"]);
+    expect(await found("camera-1")).toEqual(["device"]);
+    expect(await found("C2")).toEqual(["context"]);
+    const all = await call("lena", "GET", "/v1/cases");
+    expect((all.json["items"] as { foundIn: null }[])[0]?.foundIn).toBeNull();
   });
 
   test("a story begins with the case's coming and has the first decision beside the newest", async () => {

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { sql, type RawBuilder } from "kysely";
 import { z } from "zod";
 import { type ReviewCase } from "../../../protocol/index.ts";
 import { type PersonCaller } from "../api/caller.ts";
@@ -23,10 +23,17 @@ export const caseQuerySchema = pageQuery({
   verdict: z.enum(["accept", "escalate"]).optional(),
   /** Received at or after; wall-clock milliseconds of the hub. */
   since: z.coerce.number().int().min(0).optional(),
-  /** Part of an id, a device, a label, a fact or a text of the context: plain characters, A like a. */
+  /**
+   * Part of an id, of the store, the device, a text of the context (shelf, basket …), the answer, or the model's first
+   * answer: plain characters, A like a, in answers a space like the `-` and `_` that people are shown none of.
+   */
   search: z.string().trim().min(1).max(100).optional(),
 });
 export type CaseQuery = z.output<typeof caseQuerySchema>;
+
+/** Where a search found its text, the likeliest meaning first. */
+const foundInSchema = z.enum(["id", "store", "device", "context", "answer", "modelAnswer"]);
+type FoundIn = z.output<typeof foundInSchema>;
 
 export const caseItemSchema = z.strictObject({
   id: z.string(),
@@ -50,6 +57,8 @@ export const caseItemSchema = z.strictObject({
   dueMs: z.number().nullable(),
   finalMs: z.number().nullable(),
   picture: z.enum(["none", "wanted", "kept", "gone"]),
+  /** Null without a search. `modelAnswer`: only the model said so first, and what was decided is another thing or open. */
+  foundIn: foundInSchema.nullable(),
 });
 export type CaseItem = z.output<typeof caseItemSchema>;
 
@@ -70,7 +79,11 @@ export async function listCases(database: HubDatabase, caller: PersonCaller, que
   if (last === undefined) return { items: [], cursor: null };
   const rows = await database.read((db) => itemsBetween(db, caller, query, { after, last }));
   const page = rows.slice(0, query.limit);
-  const items = page.filter((row) => isFound(row, query.search)).map(itemOf);
+  const { search } = query;
+  const items = page.flatMap((row) => {
+    const foundIn = search === undefined ? null : placeOf(row, search);
+    return search === undefined || foundIn !== null ? [itemOf(row, foundIn)] : [];
+  });
   const end = rows.length > query.limit ? page.at(-1)?.case_id : window.length === scannedMax ? last : undefined;
   return { items, cursor: end === undefined ? null : cursors.write(end) };
 }
@@ -118,35 +131,47 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
     rows = rows.where("c.kind", "=", query.verdict === "accept" ? "audit" : "escalation");
   if (query.since !== undefined) rows = rows.where("c.received_ms", ">=", query.since);
   if (query.search !== undefined) {
-    const like = (column: string, text: string) => {
+    const like = (column: RawBuilder<unknown>, text: string) => {
       const pattern = `%${text.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
-      return sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
+      return sql<boolean>`lower(${column}) like ${pattern} escape '\\'`;
     };
     const { search } = query;
-    const plain = ["c.case_id", "c.decision_id", "c.device", "r.final_label", "r.adjudicated_label"];
-    // In JSON as JSON writes it; what only its names have is taken out again below.
-    const inView = like("c.view", JSON.stringify(search).slice(1, -1));
-    rows = rows.where((where) => where.or([...plain.map((column) => like(column, search)), inView]));
+    const plain = ["c.case_id", "c.decision_id", "c.store", "c.device"].map((column) => like(sql.ref(column), search));
+    const answers = ["r.final_label", "r.adjudicated_label", "r.model_label"].map((column) =>
+      like(sql`replace(replace(${sql.ref(column)}, '-', ' '), '_', ' ')`, spaced(search)),
+    );
+    // In JSON as JSON writes it; what stands elsewhere in the view is taken out again below.
+    const inView = like(sql.ref("c.view"), JSON.stringify(search).slice(1, -1));
+    rows = rows.where((where) => where.or([...plain, ...answers, inView]));
   }
   return rows.execute();
 }
 
 type Row = Awaited<ReturnType<typeof itemsBetween>>[number];
 
-function isFound(row: Row, search: string | undefined): boolean {
-  if (search === undefined) return true;
-  const { context = {}, suggestions = [], facts = [] } = JSON.parse(row.view) as Partial<ReviewCase>;
-  const texts = [row.case_id, row.decision_id, row.device, row.final_label, row.adjudicated_label];
-  const shown = [
-    ...Object.values(context),
-    ...suggestions.map(({ label }) => label),
-    ...facts.map(({ value }) => value),
-  ];
-  return [...texts, ...shown].some((text) =>
-    String(text ?? "")
-      .toLowerCase()
-      .includes(search.toLowerCase()),
-  );
+/** Null where the text stands in nothing that is searched: in a suggestion that nobody took, for instance. */
+function placeOf(row: Row, search: string): FoundIn | null {
+  const { context = {} } = JSON.parse(row.view) as Partial<ReviewCase>;
+  const has = (texts: readonly (string | null)[], wanted = search): boolean =>
+    texts.some((text) => text?.toLowerCase().includes(wanted.toLowerCase()) === true);
+  const says = (labels: readonly (string | null)[]): boolean =>
+    has(
+      labels.map((label) => label && spaced(label)),
+      spaced(search),
+    );
+  if (has([row.case_id, row.decision_id])) return "id";
+  if (has([row.store])) return "store";
+  if (has([row.device])) return "device";
+  if (has(Object.values(context).map(String))) return "context";
+  // A dash alone is in most labels, and nobody means it.
+  if (!/[^-_ ]/.test(search)) return null;
+  if (says([row.final_label, row.adjudicated_label])) return "answer";
+  return says([row.model_label]) ? "modelAnswer" : null;
+}
+
+/** As people are shown a label. */
+function spaced(text: string): string {
+  return text.replaceAll(/[-_]/g, " ");
 }
 
 /** A case's state as people mean it: the journal says nothing more of an audit sample, so its reviewers have the last word. */
@@ -157,7 +182,7 @@ export function shownState(
   return row.kind === "audit" && row.state === "open" && isAsked === 0 ? "final" : row.state;
 }
 
-function itemOf(row: Row): CaseItem {
+function itemOf(row: Row, foundIn: FoundIn | null): CaseItem {
   const first = row.first_decision === null ? null : (JSON.parse(row.first_decision) as FirstDecision);
   return {
     ...{ id: row.case_id, store: row.store, task: row.task, device: row.device, decisionId: row.decision_id },
@@ -167,7 +192,7 @@ function itemOf(row: Row): CaseItem {
     confidence: first?.confidence ?? null,
     ...{ finalLabel: row.final_label, finalBy: row.final_by },
     ...{ label: row.adjudicated_label, labelSource: row.adjudicated_source, hasConflict: row.has_conflict === 1 },
-    ...{ receivedMs: row.received_ms, dueMs: row.due_ms, finalMs: row.final_ms },
+    ...{ receivedMs: row.received_ms, dueMs: row.due_ms, finalMs: row.final_ms, foundIn },
   };
 }
 

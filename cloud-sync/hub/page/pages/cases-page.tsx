@@ -33,11 +33,12 @@ function decided(label: string | null): JSX.Element | string {
 }
 
 function Said({ item }: { readonly item: CaseItem }): JSX.Element {
-  const { modelLabel, confidence } = item;
+  const { modelLabel, confidence, foundIn } = item;
   if (modelLabel === null) return <span class="quiet">nothing</span>;
   return (
     <>
-      {labelText(modelLabel)} {confidence === null ? null : <span class="quiet">{percentText(confidence)}</span>}
+      {labelText(modelLabel)} {confidence === null ? null : <span class="quiet">{percentText(confidence)}</span>}{" "}
+      {foundIn === "modelAnswer" ? <Badge>found in this</Badge> : null}
     </>
   );
 }
@@ -65,7 +66,10 @@ function CaseList(): JSX.Element {
   const { value } = loaded;
   return (
     <main id="main" class="page">
-      <PageHead title="Cases" about="Everything that reached the hub, newest first." />
+      <PageHead
+        title="Cases"
+        about="Everything that reached the hub, newest first. A search looks at ids, stores, devices, context, the answer, and what the model said first."
+      />
       <div class="filters">
         <SearchField label="Search" value={filter.search ?? ""} onSettled={(search) => choose({ search })} />
         <SearchField label="Store" value={filter.store ?? ""} onSettled={(store) => choose({ store })} />
