@@ -89,7 +89,7 @@ function NothingToDo({ state }: { readonly state: PageState }): JSX.Element {
   if (!connection.isUp) {
     return (
       <section class="empty" data-testid="empty">
-        <Icon name="wifiOff" size={56} />
+        <Icon name={connection.isFault ? "fault" : "wifiOff"} size={56} />
         <h1>{connection.isFault ? "The server fails" : "No connection"}</h1>
         <p class="quiet">
           {state.outbox.length > 0
@@ -144,7 +144,7 @@ function OfflineBanner({ state, dispatch }: ScreenProps): JSX.Element {
   const kept = state.outbox.length;
   return (
     <div class="offline" role="alert" data-testid="offline">
-      <Icon name="wifiOff" />
+      <Icon name={isFault ? "fault" : "wifiOff"} />
       <span class="offline-text">
         <strong>{lostText(isFault)}</strong>{" "}
         {kept > 0
