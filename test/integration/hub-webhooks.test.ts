@@ -147,6 +147,16 @@ function webhookSuite(start: StartHub): void {
     await call("DELETE", `/v1/webhooks/${id}`);
   });
 
+  test("a webhook that is not there has no list of deliveries, as it has nothing to delete or to send again", async () => {
+    for (const [method, path] of [
+      ["GET", "/v1/webhooks/nothing/deliveries"],
+      ["POST", "/v1/webhooks/nothing/deliveries/nothing/retry"],
+      ["DELETE", "/v1/webhooks/nothing"],
+    ] as const) {
+      expect([path, await call(method, path)]).toMatchObject([path, { status: 404, json: { code: "HP_NOT_FOUND" } }]);
+    }
+  });
+
   test("an address inside is refused when the webhook is made", async () => {
     for (const bad of ["https://10.0.0.1/", "https://169.254.169.254/latest", "https://[::1]/", "http://8.8.8.8/"]) {
       const made = await call("POST", "/v1/webhooks", { url: bad, events: ["case.opened"] });

@@ -198,12 +198,16 @@ async function remove({ database, audit }: WebhookRouteOptions, caller: PersonCa
   mustOwnAll(caller);
   await database.write(async (trx) => {
     const gone = await trx.db.deleteFrom("webhooks").where("webhook_id", "=", id).returning("url").executeTakeFirst();
-    if (!gone) throw new HoldpointError("HP_NOT_FOUND", "no such webhook");
+    if (!gone) throw noSuchWebhook();
     await trx.db.deleteFrom("webhook_deliveries").where("webhook_id", "=", id).execute();
     const actor = `${caller.kind}:${caller.id}`;
     await audit.record(trx, { actor, action: "webhook.deleted", subject: `webhook:${id}`, detail: { url: gone.url } });
     trx.tell({ kind: "webhooks" });
   });
+}
+
+function noSuchWebhook(): HoldpointError {
+  return new HoldpointError("HP_NOT_FOUND", "no such webhook");
 }
 
 type Db = Parameters<Parameters<HubParts["database"]["read"]>[0]>[0];
@@ -214,6 +218,8 @@ async function deliveries(
   { cursor, limit, state }: z.output<typeof page>,
 ): Promise<{ items: z.input<typeof delivery>[]; cursor: string | null }> {
   const after = deliveryCursors.read(cursor);
+  const known = await db.selectFrom("webhooks").select("url").where("webhook_id", "=", webhookId).executeTakeFirst();
+  if (!known) throw noSuchWebhook();
   const rows = await db
     .selectFrom("webhook_deliveries")
     .selectAll()
