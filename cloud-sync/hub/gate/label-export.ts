@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { z } from "zod";
 import { namePattern } from "../../../protocol/index.ts";
 import { inScope, type PersonCaller } from "../api/caller.ts";
@@ -96,12 +97,8 @@ function rowsAfter({ database }: HubParts, asked: Asked, after: LabelRow | null)
     if (fromMs !== undefined) rows = rows.where("came_ms", ">=", fromMs);
     if (toMs !== undefined) rows = rows.where("came_ms", "<", toMs);
     if (after !== null) {
-      rows = rows.where((row) =>
-        row.or([
-          row("came_ms", ">", after.came_ms),
-          row.and([row("came_ms", "=", after.came_ms), row("case_id", ">", after.case_id)]),
-        ]),
-      );
+      // As one comparison of both, so that a page begins in the index where the one before it ended.
+      rows = rows.where(sql<boolean>`(came_ms, case_id) > (${after.came_ms}, ${after.case_id})`);
     }
     return rows.execute();
   });

@@ -25,7 +25,8 @@ export async function missShareOf({ db }: HubReader, task: string): Promise<numb
       ),
     )
     .where("review_cases.task", "=", task)
-    .where("reviews.is_gold", "=", 1)
+    // A literal, because the index of gold answers is used only where the question shows that it holds.
+    .where("reviews.is_gold", "=", sql.lit(1))
     .where("reviews.label", "is not", null)
     .where("review_cases.compared_label", "is not", null)
     .whereRef("review_cases.adjudicated_label", "!=", "review_cases.compared_label")

@@ -89,4 +89,11 @@ export const peopleMigrations: Readonly<Record<string, Migration>> = {
         .execute();
     },
   },
+  "94-people-ends": {
+    up: async (db: Kysely<unknown>) => {
+      // Strangers may begin many sign-ins, and each one that begins takes away those that have ended.
+      await db.schema.createIndex("oidc_flows_ends").on("oidc_flows").columns(["expires_ms"]).execute();
+      await db.schema.createIndex("known_browsers_seen").on("known_browsers").columns(["seen_ms"]).execute();
+    },
+  },
 };

@@ -175,7 +175,7 @@ async function list(
     const counts = await db
       .selectFrom("webhook_deliveries")
       .select(["webhook_id", "state", (row) => row.fn.countAll<number>().as("count")])
-      .where("state", "!=", "sent")
+      .where("state", "in", ["waiting", "dead"])
       .groupBy(["webhook_id", "state"])
       .execute();
     const countOf = (id: string, state: string): number =>

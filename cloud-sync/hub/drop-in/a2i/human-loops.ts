@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { type z } from "zod";
 import { fromBase64, HoldpointError, newId, toBase64, toHex } from "../../../../protocol/index.ts";
 import { importCases } from "../../cases/import-case.ts";
@@ -147,12 +148,7 @@ export async function listLoops(
     if (fromMs !== undefined) rows = rows.where("created_ms", ">", fromMs);
     if (toMs !== undefined) rows = rows.where("created_ms", "<", toMs);
     if (after) {
-      rows = rows.where((row) =>
-        row.or([
-          row("created_ms", sign, after.createdMs),
-          row.and([row("created_ms", "=", after.createdMs), row("name", sign, after.name)]),
-        ]),
-      );
+      rows = rows.where(sql<boolean>`(created_ms, name) ${sql.raw(sign)} (${after.createdMs}, ${after.name})`);
     }
     const found = await rows
       .orderBy("created_ms", order)
@@ -189,7 +185,9 @@ function readToken(token: string, order: string): { readonly createdMs: number; 
   try {
     const parsed = JSON.parse(new TextDecoder().decode(fromBase64(token))) as unknown;
     const [given, createdMs, name] = Array.isArray(parsed) ? (parsed as unknown[]) : [];
-    if (given === order && typeof createdMs === "number" && typeof name === "string") return { createdMs, name };
+    if (given === order && Number.isSafeInteger(createdMs) && typeof name === "string") {
+      return { createdMs: Number(createdMs), name };
+    }
   } catch {
     // Said below.
   }
