@@ -98,7 +98,8 @@ export function pullConfig(options: ConfigPullOptions): ConfigPull {
       // A disk that is full can be tried again; a bundle that is wrong stays wrong.
       if (error.code !== "HP_CONFIG") return error;
       logger.error("hub_config_refused", { version: bundle.version, message: error.message });
-      faulty = Math.max(newest, bundle.version);
+      // What is not the hub's word has no number: a high one, believed, would keep every later config out.
+      faulty = refusal ? newest : Math.max(newest, bundle.version);
       return null;
     }
     logger.info("hub_config_adopted", { version: bundle.version });

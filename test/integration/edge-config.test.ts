@@ -134,7 +134,14 @@ describe("a bundle that is not the hub's word", () => {
     return { ...signed, signature: toBase64(by.sign(configBundleBytes(signed))) };
   };
 
-  async function pulled(answer: ConfigBundle, heldVersion: number, adopt?: () => Promise<void>, heldBy = "a") {
+  /** `next`: what the hub announces and answers once `answer` is done with. */
+  async function pulled(
+    answer: ConfigBundle,
+    heldVersion: number,
+    adopt?: () => Promise<void>,
+    heldBy = "a",
+    next?: ConfigBundle,
+  ) {
     const problems: (string | null)[] = [];
     const adopted: number[] = [];
     let calls = 0;
@@ -150,7 +157,7 @@ describe("a bundle that is not the hub's word", () => {
       exchange: {
         call: (call) => {
           calls += 1;
-          return Promise.resolve({ ok: true, value: call.reply.parse(answer) });
+          return Promise.resolve({ ok: true, value: call.reply.parse(problems.length > 0 && next ? next : answer) });
         },
       },
       target,
@@ -163,6 +170,8 @@ describe("a bundle that is not the hub's word", () => {
     const pull = pullConfig(options);
     pull.announced(4);
     await until(() => problems.length > 0);
+    if (next) pull.announced(next.version);
+    if (next) await until(() => problems.length > 1);
     await new Promise((resolve) => setTimeout(resolve, 40));
     pull.close();
     return { problems, adopted, calls };
@@ -190,6 +199,11 @@ describe("a bundle that is not the hub's word", () => {
       expect(seen).toMatchObject({ adopted: [], calls: 1 });
       expect(seen.problems[0]).toContain("HP_CONFIG");
     }
+  });
+
+  test("the number of one that is not the hub's keeps no later one out", async () => {
+    const forged = bundle({ version: 1_000_000 }, createSigningKey());
+    expect(await pulled(forged, 3, undefined, "a", bundle({ version: 5 }))).toMatchObject({ adopted: [5], calls: 2 });
   });
 
   test("a full disk is tried again until it is not", async () => {
