@@ -163,6 +163,8 @@ function devicesSide(start: StartHub): void {
       });
     expect(await put(0, 400)).toMatchObject({ status: 202, json: { offset: 400, complete: false } });
     expect(await put(700, 1000)).toMatchObject({ json: { offset: 400 } });
+    // An empty part would stand where the next one is to go.
+    expect(await put(400, 400)).toMatchObject({ status: 400, json: { code: "HP_SCHEMA" } });
     expect(await put(400, 1000, new Uint8Array(600))).toMatchObject({ status: 400, json: { code: "HP_SCHEMA" } });
     expect(await put(0, 400)).toMatchObject({ json: { offset: 400, complete: false } });
     expect(await put(400, 1000)).toMatchObject({ status: 201, json: { complete: true } });

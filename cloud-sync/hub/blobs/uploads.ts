@@ -1,3 +1,4 @@
+import { sql, type Kysely } from "kysely";
 import {
   blobReplySchema,
   HoldpointError,
@@ -10,6 +11,7 @@ import {
 import { type AgentCaller } from "../api/caller.ts";
 import { agentRoute, type HubRoute } from "../api/hub-route.ts";
 import { type HubTransaction } from "../database/database.ts";
+import { type HubTables } from "../database/tables.ts";
 import { type HubParts } from "../room.ts";
 import { type PictureVault } from "./picture-vault.ts";
 
@@ -60,7 +62,8 @@ function readRange(header: string | null, bodyBytes: number): Place {
   if (total > hubLimits.blobBytesMax) {
     throw new HoldpointError("HP_TOO_LARGE", `a picture has at most ${hubLimits.blobBytesMax} bytes`);
   }
-  if (last - first + 1 !== bodyBytes || last >= total) {
+  // An empty part would take the place of the next one.
+  if (last < first || last - first + 1 !== bodyBytes || last >= total) {
     throw new HoldpointError("HP_SCHEMA", "Content-Range: does not fit the body");
   }
   return { from: first, total };
@@ -84,21 +87,22 @@ async function take(
   if (wanted.bytes !== total)
     throw new HoldpointError("HP_SCHEMA", `the picture was announced with ${wanted.bytes} bytes`);
   const nowMs = Math.round(options.clock.wallMs());
-  const parts = await options.database.write(async ({ db }) => {
-    const have = await partsOf(db, wanted.caseId, sha256);
+  const offset = await options.database.write(async ({ db }) => {
+    const have = await endOf(db, wanted.caseId, sha256);
     // Only the next part is taken: a gap would have to be found again later.
-    if (from !== endOf(have)) return have;
+    if (from !== have) return have;
     const row = { case_id: wanted.caseId, sha256, part_offset: from, bytes: part, came_ms: nowMs };
-    await db
+    const taken = await db
       .insertInto("blob_parts")
       .values(row)
       .onConflict((conflict) => conflict.columns(["case_id", "sha256", "part_offset"]).doNothing())
-      .execute();
-    return partsOf(db, wanted.caseId, sha256);
+      .returning("part_offset")
+      .executeTakeFirst();
+    // Another call with this part was a moment faster, and its part may be another length.
+    return taken ? from + part.byteLength : endOf(db, wanted.caseId, sha256);
   });
-  const offset = endOf(parts);
   if (offset < total) return { offset, complete: false };
-  return finish(options, wanted, sha256, parts, nowMs);
+  return finish(options, wanted, sha256, nowMs);
 }
 
 /** Null where the picture is here already. */
@@ -125,7 +129,7 @@ interface Part {
   readonly bytes: Uint8Array;
 }
 
-function partsOf(db: HubTransaction["db"], caseId: string, sha256: string): Promise<Part[]> {
+function partsOf(db: Kysely<HubTables>, caseId: string, sha256: string): Promise<Part[]> {
   return db
     .selectFrom("blob_parts")
     .select(["part_offset", "bytes"])
@@ -135,20 +139,29 @@ function partsOf(db: HubTransaction["db"], caseId: string, sha256: string): Prom
     .execute();
 }
 
-function endOf(parts: readonly Part[]): number {
-  const last = parts.at(-1);
-  return last ? last.part_offset + last.bytes.byteLength : 0;
+/** Where the next part begins. Of the parts that are here only the last one's length is asked for, and not their bytes. */
+async function endOf(db: HubTransaction["db"], caseId: string, sha256: string): Promise<number> {
+  const last = await db
+    .selectFrom("blob_parts")
+    .select(["part_offset", sql<number>`length(bytes)`.as("part_bytes")])
+    .where("case_id", "=", caseId)
+    .where("sha256", "=", sha256)
+    .orderBy("part_offset", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return last ? last.part_offset + last.part_bytes : 0;
 }
 
 async function finish(
   options: UploadOptions,
-  { caseId }: Wanted,
+  { caseId, bytes: bytesWanted }: Wanted,
   sha256: string,
-  parts: readonly Part[],
   nowMs: number,
 ): Promise<BlobReply> {
   const { clock, random, hasher, vault, database } = options;
-  const bytes = joined(parts);
+  const bytes = joined(await database.read((db) => partsOf(db, caseId, sha256)));
+  // Another call has just made the picture of them; whoever asks again is told so.
+  if (bytes.byteLength < bytesWanted) return { offset: bytes.byteLength, complete: false };
   const isIt = toHex(hasher.sha256(bytes)) === sha256;
   const keys = isIt ? await vault.seal([{ caseId, bytes }]) : [];
   await database.write(async (trx) => {
@@ -180,7 +193,8 @@ async function finish(
 }
 
 function joined(parts: readonly Part[]): Uint8Array {
-  const whole = new Uint8Array(endOf(parts));
+  const last = parts.at(-1);
+  const whole = new Uint8Array(last ? last.part_offset + last.bytes.byteLength : 0);
   for (const { part_offset: at, bytes } of parts) whole.set(bytes, at);
   return whole;
 }
