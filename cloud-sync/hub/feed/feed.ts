@@ -16,21 +16,23 @@ import { createFeedReading, type FeedReading } from "./feed-reading.ts";
 type Unnumbered<T> = T extends unknown ? Omit<T, "seq"> : never;
 export type FeedEntry = Unnumbered<FeedItem>;
 
-/** Appends to an agent's feed in the caller's transaction. Returns the item's number. */
+/**
+ * Appends to an agent's feed in the caller's transaction. One that was shut out never asks again: what it would be told is
+ * dropped, as what waited for it was.
+ */
 export async function appendToFeed(
   trx: HubTransaction,
   agentId: string,
   entry: FeedEntry,
   nowMs: number,
-): Promise<number> {
-  const { feed_seq: seq } = await trx.db
+): Promise<void> {
+  const { feed_seq: seq, state } = await trx.db
     .updateTable("agents")
     .set((agent) => ({ feed_seq: agent("feed_seq", "+", 1) }))
     .where("agent_id", "=", agentId)
-    .returning("feed_seq")
+    .returning(["feed_seq", "state"])
     .executeTakeFirstOrThrow();
-  await writeFeedItems(trx, [{ agentId, seq, entry }], nowMs);
-  return seq;
+  if (state === "active") await writeFeedItems(trx, [{ agentId, seq, entry }], nowMs);
 }
 
 interface NumberedEntry {
@@ -136,14 +138,16 @@ async function waitForItems(
 ): Promise<FeedReply> {
   const endMs = parts.clock.monotonicMs() + waitMs;
   let rung = before;
-  for (;;) {
-    if (rung) await rungOrOver(parts, rung, endMs, gone);
-    rung = parts.bell.wait(agent.agentId);
-    const reply = await read(parts, agent, cursor);
-    if (reply.items.length > 0 || parts.clock.monotonicMs() >= endMs || gone.aborted) {
-      rung.leave();
-      return reply;
+  try {
+    for (;;) {
+      if (rung) await rungOrOver(parts, rung, endMs, gone);
+      rung = parts.bell.wait(agent.agentId);
+      const reply = await read(parts, agent, cursor);
+      if (reply.items.length > 0 || parts.clock.monotonicMs() >= endMs || gone.aborted) return reply;
     }
+  } finally {
+    // Also where the database is away: those who come back again and again would all still be listened for.
+    rung?.leave();
   }
 }
 
