@@ -112,4 +112,21 @@ export function hubDatabaseContract(
     await expect.poll(() => heard).toEqual(["told"]);
     stop();
   });
+
+  test("a listener that fails makes no committed write look failed, and the others hear", async () => {
+    const { database } = await open();
+    const heard: string[] = [];
+    const stops = [
+      database.onNews(() => {
+        throw new Error("a listener's own fault");
+      }),
+      database.onNews(({ kind }) => heard.push(kind)),
+    ];
+    await database.write(async ({ db, tell }) => {
+      await db.insertInto("agents").values(agent("heard")).execute();
+      tell({ kind: "config" });
+    });
+    await expect.poll(() => heard).toContain("config");
+    for (const stop of stops) stop();
+  });
 }

@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openHubDatabase } from "../../cloud-sync/hub/database/open-database.node.ts";
 import { silentLogger } from "../../protocol/index.ts";
 import { systemClock, systemRandom } from "../../protocol/platform/clock.node.ts";
+import { newsHeard } from "../support/hub-review.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { hubDatabaseContract } from "./hub-database.contract.ts";
 
@@ -67,6 +69,17 @@ describe("PostgreSQL", () => {
         return heard.includes("far");
       })
       .toBe(true);
+  });
+
+  test("what somebody else says on the channel of news is heard as something new", async () => {
+    const { database } = await open();
+    const heard: string[] = [];
+    await newsHeard(database);
+    database.onNews(({ kind }) => heard.push(kind));
+    for (const text of ["no JSON", "null", "{}"]) {
+      await database.read((db) => sql`select pg_notify('holdpoint', ${text})`.execute(db));
+    }
+    await expect.poll(() => heard).toEqual(["resync", "resync", "resync"]);
   });
 
   test("a database that goes away is HP_DATABASE while it is gone, and the same hub works when it is back", async () => {

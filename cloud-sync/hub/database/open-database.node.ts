@@ -128,7 +128,14 @@ class Database implements HubDatabase {
   }
 
   onNews(listener: (news: HubNews) => void): () => void {
-    return this.#backend.onNews(listener);
+    return this.#backend.onNews((news) => {
+      try {
+        listener(news);
+      } catch (cause) {
+        // What it was told of is committed: whoever wrote it, and who else listens, have nothing to do with this.
+        this.#logger.error("hub_news_listener_failed", { kind: news.kind, cause });
+      }
+    });
   }
 
   close(): Promise<void> {

@@ -21,7 +21,7 @@ export function startNewsChannel(options: NewsChannelOptions): { close(): Promis
   const open = async (): Promise<void> => {
     const opened = options.connect();
     client = opened;
-    opened.on("notification", ({ payload }) => options.hear(JSON.parse(payload ?? '{"kind":"resync"}') as HubNews));
+    opened.on("notification", ({ payload }) => options.hear(newsOf(payload)));
     opened.on("error", (cause) => again(opened, cause));
     opened.on("end", () => again(opened, null));
     try {
@@ -50,4 +50,15 @@ export function startNewsChannel(options: NewsChannelOptions): { close(): Promis
       await client?.end().catch(() => undefined);
     },
   };
+}
+
+/** What is no news of a hub's (anybody with the database's password may send it) says only that something is new. */
+function newsOf(payload: string | undefined): HubNews {
+  try {
+    const news = JSON.parse(payload ?? "") as Partial<HubNews> | null;
+    if (typeof news?.kind === "string") return news as HubNews;
+  } catch {
+    // Said below.
+  }
+  return { kind: "resync" };
 }

@@ -13,6 +13,8 @@ const connectionsMaxDefault = 10;
 const connectTimeoutMs = 5_000;
 /** A statement that runs longer than this is a fault; the bench's slowest takes a hundredth of it. */
 const statementTimeoutMs = 30_000;
+/** Below the minutes after which firewalls forget a silent connection. */
+const keepAliveMs = 30_000;
 /** Of the type bigint (PostgreSQL's pg_type.dat). */
 const isInt8 = (oid: number): boolean => oid === 20;
 /** SQL states: serialization_failure, deadlock_detected. */
@@ -34,6 +36,10 @@ export async function openPostgres(options: {
     max: options.connectionsMax ?? connectionsMaxDefault,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: statementTimeoutMs,
+    // Who listens for news says nothing by itself: behind a firewall that forgets silent connections it would never notice
+    // that it hears no more.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
     application_name: "holdpoint-hub",
     types,
   };
