@@ -17,7 +17,10 @@ export interface Decider {
    * `waitMs` (without it there is no end), with the signal's reason when that fires, and with HP_CLOSED.
    */
   final(id: string, options?: FinalOptions): Promise<Decision>;
-  /** Calls the listener once for each revision of each decision. Returns the unsubscriber. */
+  /**
+   * Calls the listener once for each revision of each decision. What it throws or rejects with is logged and disturbs
+   * nobody. Returns the unsubscriber.
+   */
   on(event: "revision", listener: (decision: Decision) => void): () => void;
   /** Stops. What still waits rejects with HP_CLOSED; what is durable stays durable. Calling it again does nothing. */
   close(): Promise<void>;

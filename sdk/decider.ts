@@ -23,6 +23,7 @@ import {
 } from "../protocol/index.ts";
 import { ambientClock, ambientRandom, ambientTimers } from "./ambient.ts";
 import { type DecisionJournal } from "./case-store.ts";
+import { Listeners } from "./client/listeners.ts";
 import { type Decider, type DecideOptions, type FinalOptions } from "./decider-port.ts";
 import { Engine } from "./engine.ts";
 import { memoryStore } from "./memory-store.ts";
@@ -31,7 +32,10 @@ import { createPipeline, type Pipeline } from "./pipeline.ts";
 /** Where the model runs: a supervised child process (never a blocked event loop), or the calling process. */
 export type Isolation = "child" | "inline";
 
-/** Asks a person. Gets the pending decision and the input that the model saw; resolves with the answer. */
+/**
+ * Asks a person. Gets the pending decision and the input that the model saw; resolves with the answer. Where it fails, the
+ * case ends with its fallback when the patience with people is over.
+ */
 export type Escalate = (decision: Decision, request: DecisionRequest) => Promise<EscalationAnswer>;
 
 export interface EscalationAnswer {
@@ -76,8 +80,8 @@ const waitersMax = 65_536;
 /**
  * Decides in this process.
  *
- * Errors: HP_CONFIG for a config that does not hold, HP_GATE_CERTIFICATE for a certificate that is none. A model that cannot be brought up is no error: its task goes to
- * people, and `problems` says why.
+ * Errors: HP_CONFIG for a config that does not hold, HP_GATE_CERTIFICATE for a certificate that is none. A model that
+ * cannot be brought up is no error: its task goes to people, and `problems` says why.
  *
  * @example
  * const decider = await createDecider({ config: { store_id: "store_1", models: { … } }, models: nodeModels({ … }) });
@@ -90,12 +94,26 @@ export function createDecider(options: DeciderOptions): Promise<EmbeddedDecider<
 export async function createDecider(
   options: DeciderOptions & { readonly journal?: DecisionJournal },
 ): Promise<EmbeddedDecider<boolean>> {
-  const { clock = ambientClock, timers = ambientTimers, random = ambientRandom } = options;
-  const { hasher = universalHasher, logger = silentLogger } = options;
-  const { journal } = options;
+  const { hasher = universalHasher, journal } = options;
   const given = configOf(options.config, hasher, certificatesOf(options.certificates));
   const config = journal ? await journal.adoptConfig(given) : given;
   const host = await options.models(options.isolation ?? "child");
+  try {
+    return await begun(options, config, host);
+  } catch (cause) {
+    // A child process that nobody has would keep the caller's alive.
+    await host.close();
+    throw cause;
+  }
+}
+
+async function begun(
+  options: DeciderOptions & { readonly journal?: DecisionJournal },
+  config: EffectiveConfig,
+  host: ModelHost,
+): Promise<Embedded> {
+  const { clock = ambientClock, timers = ambientTimers, random = ambientRandom, journal } = options;
+  const { hasher = universalHasher, logger = silentLogger } = options;
   const states = await host.apply(wantedModels(config));
   const secret = options.secret ?? random.bytes(32);
   const pipeline = createPipeline({ config, host, secret, hasher, clock, timers });
@@ -174,6 +192,7 @@ class Embedded implements EmbeddedDecider<boolean> {
   readonly #parts: Parts;
   readonly #escalateTo: Escalate | undefined;
   readonly #journal: DecisionJournal | undefined;
+  readonly #revisions: Listeners<Decision>;
   /** The review clocks that run; they end when the decider closes. */
   readonly #clocks = new Set<Cancel>();
   #closing: Promise<void> | null = null;
@@ -184,6 +203,8 @@ class Embedded implements EmbeddedDecider<boolean> {
     this.durable = options.journal !== undefined;
     this.#escalateTo = options.escalateTo;
     this.#journal = options.journal;
+    this.#revisions = new Listeners(parts.logger);
+    parts.engine.onRevision((decision) => void this.#revisions.tell(decision));
   }
 
   /** Takes up what an earlier life of the journal left: undecided requests, and cases that wait for a person. */
@@ -227,7 +248,7 @@ class Embedded implements EmbeddedDecider<boolean> {
   }
 
   on(_event: "revision", listener: (decision: Decision) => void): () => void {
-    return this.#parts.engine.onRevision((decision) => listener(decision));
+    return this.#revisions.add(listener);
   }
 
   close(): Promise<void> {
@@ -273,7 +294,11 @@ class Embedded implements EmbeddedDecider<boolean> {
     };
     this.#clocks.add(cancel);
     const shownMs = clock.monotonicMs();
-    Promise.resolve(this.#escalateTo?.(decision, request))
+    const asked = new Promise<EscalationAnswer | undefined>((resolve) => {
+      // In here, so that one that throws at once fails as one that rejects does: the decision is made all the same.
+      resolve(this.#escalateTo?.(decision, request));
+    });
+    asked
       .then(async (answered) => {
         if (!answered) return;
         // From JavaScript anything may come; what is no answer must not become "bad picture".

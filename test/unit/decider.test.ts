@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { resolveConfig, type EffectiveConfig } from "../../config/index.ts";
-import { HoldpointError, universalHasher, type Decision, type Input } from "../../protocol/index.ts";
+import { HoldpointError, silentLogger, universalHasher, type Decision, type Input } from "../../protocol/index.ts";
 import { createDecider, createPipeline, wantedModels, type DeciderOptions } from "../../sdk/index.ts";
 import { ambientClock, ambientTimers } from "../../sdk/ambient.ts";
 import { requestOf } from "../support/requests.ts";
@@ -37,6 +37,39 @@ describe("the embedded decider", () => {
       reasons: ["below_gate", "no_reviewer", "safe_action"],
     });
     await decider.close();
+  });
+
+  it("is not disturbed by a listener or a way to people that fails, at once or later", async () => {
+    const logged: string[] = [];
+    const logger = { ...silentLogger, error: (event: string) => void logged.push(event) };
+    const decider = await open(0.6, {
+      logger,
+      escalateTo: () => {
+        throw new Error("the pager is down");
+      },
+    });
+    const heard: number[] = [];
+    decider.on("revision", () => {
+      throw new Error("a listener's own fault");
+    });
+    const failsLater: () => unknown = () => Promise.reject(new Error("another's"));
+    decider.on("revision", failsLater);
+    decider.on("revision", ({ revision }) => heard.push(revision));
+    expect(await decider.decide(task, input)).toMatchObject({ status: "pending", verdict: "escalate" });
+    expect(heard).toEqual([1]);
+    await expect.poll(() => logged.sort()).toEqual(["escalation_failed", "listener_failed", "listener_failed"]);
+    await decider.close();
+  });
+
+  it("leaves no model host behind where it cannot begin", async () => {
+    let closed = 0;
+    const models = () => ({
+      ...scriptedHost(0.97),
+      apply: () => Promise.reject(new Error("no room")),
+      close: () => Promise.resolve(void (closed += 1)),
+    });
+    await expect(open(0.97, { models })).rejects.toThrow("no room");
+    expect(closed).toBe(1);
   });
 
   it("asks a person, and the final decision is theirs", async () => {
