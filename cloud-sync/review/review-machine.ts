@@ -12,7 +12,8 @@ import { type ErrorCode, type ReviewAnswer } from "../../protocol/index.ts";
  * ```
  *
  * A lease is an owner, an expiry and a generation. Every claim and every undo starts a new generation, so an answer
- * that was written under an older one can be told and refused. All times are monotonic milliseconds.
+ * that was written under an older one can be told and refused. All times are milliseconds of one
+ * clock: the agent's store takes the monotonic one, the hub's, whose rows outlive its processes, the wall's.
  */
 export type ReviewTaskState =
   | { readonly kind: "waiting"; readonly generation: number }

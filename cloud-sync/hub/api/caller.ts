@@ -62,3 +62,11 @@ export type Caller = PersonCaller | AgentCaller;
 export function inScope(scope: Scope, name: string): boolean {
   return scope === null || scope.includes(name);
 }
+
+/** Whether a task of a store is within somebody's stores and tasks. */
+export function isInReach(
+  { stores, tasks }: { readonly stores: Scope; readonly tasks: Scope },
+  { store, task }: { readonly store: string; readonly task: string },
+): boolean {
+  return inScope(stores, store) && inScope(tasks, task);
+}

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { HoldpointError } from "../../../protocol/index.ts";
-import { inScope, type PersonCaller } from "../api/caller.ts";
+import { isInReach, type PersonCaller } from "../api/caller.ts";
 import { type HubDatabase } from "../database/database.ts";
 import { shownState } from "./case-list.ts";
 import { type CaseTables } from "./case-tables.ts";
@@ -70,7 +70,7 @@ export async function findCase(database: HubDatabase, caller: PersonCaller, id: 
   const row = await database.read((db) =>
     db.selectFrom("cases").selectAll().where("case_id", "=", id).executeTakeFirst(),
   );
-  if (row && inScope(caller.stores, row.store) && inScope(caller.tasks, row.task)) return row;
+  if (row && isInReach(caller, row)) return row;
   throw new HoldpointError("HP_NOT_FOUND", `there is no case ${id}`);
 }
 

@@ -1,5 +1,5 @@
 import { type ReviewAnswer } from "../../../protocol/index.ts";
-import { inScope, type PersonCaller } from "../api/caller.ts";
+import { isInReach, type PersonCaller } from "../api/caller.ts";
 import { type HubReader } from "../database/database.ts";
 
 /** What people have made of a case, for whoever sent it in. */
@@ -72,7 +72,7 @@ export async function resultOfDecision(
     .where("decision_id", "=", decisionId)
     .where("kind", "=", "import")
     .execute();
-  const own = rows.find(({ store, task }) => inScope(caller.stores, store) && inScope(caller.tasks, task));
+  const own = rows.find((row) => isInReach(caller, row));
   return own ? ((await caseResults({ db }, [own.case_id])).get(own.case_id) ?? null) : null;
 }
 

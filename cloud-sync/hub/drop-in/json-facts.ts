@@ -15,6 +15,13 @@ export interface JsonFacts {
   readonly picture: ImportPicture | null;
 }
 
+/** A body that is a map, within the protocol's bounds. Errors: HP_SCHEMA, HP_ENCODING. */
+export function jsonOf(body: Uint8Array): unknown {
+  const decoded = decodeMessage(body);
+  if (!decoded.ok) throw decoded.error;
+  return decoded.value.value;
+}
+
 /** Parses any JSON value within the protocol's bounds (depth, keys that stand twice). Errors: HP_SCHEMA, HP_ENCODING. */
 export function anyJson(text: string): unknown {
   const decoded = decodeMessage(new TextEncoder().encode(`{"v":${text}\n}`));

@@ -1,5 +1,5 @@
 import { type HubNews } from "../database/database.ts";
-import { inScope, type PersonCaller } from "../api/caller.ts";
+import { inScope, isInReach, type PersonCaller } from "../api/caller.ts";
 
 /** What changed in a short while, gathered: pages are told that they should look, and never what there is to see. */
 export interface Gathered {
@@ -78,9 +78,7 @@ export function eventsFor({ stores, tasks, permissions }: PersonCaller, news: Li
   if (ofTask.length > 0) events.push({ event: "queues", data: { tasks: ofTask } });
   const gates = permissions.has("config.read") ? news.gates.filter((task) => inScope(tasks, task)) : [];
   if (gates.length > 0) events.push({ event: "gates", data: { tasks: gates } });
-  const cases = permissions.has("cases.read")
-    ? news.cases.filter(({ store, task }) => inScope(stores, store) && inScope(tasks, task))
-    : [];
+  const cases = permissions.has("cases.read") ? news.cases.filter((one) => isInReach({ stores, tasks }, one)) : [];
   if (cases.length > 0) events.push({ event: "cases", data: { ids: cases.map(({ id }) => id) } });
   if (news.config && permissions.has("config.read")) events.push({ event: "config", data: {} });
   return events;

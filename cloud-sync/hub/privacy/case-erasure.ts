@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { HoldpointError, newId } from "../../../protocol/index.ts";
-import { inScope, type PersonCaller } from "../api/caller.ts";
+import { isInReach, type PersonCaller } from "../api/caller.ts";
 import { type PictureVault } from "../blobs/picture-vault.ts";
 import { type CaseListener } from "../cases/case-opening.ts";
 import { type CaseTables } from "../cases/case-tables.ts";
@@ -42,7 +42,7 @@ export async function eraseCase(
       .where("case_id", "=", caseId)
       .$if(database.kind === "postgres", (query) => query.forUpdate())
       .executeTakeFirst();
-    if (!row || !inScope(caller.stores, row.store) || !inScope(caller.tasks, row.task)) {
+    if (!row || !isInReach(caller, row)) {
       throw new HoldpointError("HP_NOT_FOUND", "no such case");
     }
     if (row.state === "erased") return false;

@@ -1,5 +1,5 @@
 import { HoldpointError } from "../../../protocol/index.ts";
-import { inScope, type PersonCaller } from "../api/caller.ts";
+import { isInReach, type PersonCaller } from "../api/caller.ts";
 import { tellReviewer, type ReviewParts } from "./review-parts.ts";
 import { changeSlot } from "./slot-changes.ts";
 import { lockSlot, tellStory } from "./slots.ts";
@@ -8,8 +8,7 @@ import { lockSlot, tellStory } from "./slots.ts";
 export function releaseByLead(parts: ReviewParts, lead: PersonCaller, slotId: string): Promise<boolean> {
   return parts.database.write(async (trx) => {
     const slot = await lockSlot(parts.database, trx, slotId);
-    const isTheirs = slot !== null && inScope(lead.stores, slot.row.store) && inScope(lead.tasks, slot.row.task);
-    if (!isTheirs) throw new HoldpointError("HP_NOT_FOUND", `there is no case ${slotId}`);
+    if (!slot || !isInReach(lead, slot.row)) throw new HoldpointError("HP_NOT_FOUND", `there is no case ${slotId}`);
     const { row, state } = slot;
     if (state.kind !== "leased") return false;
     const { reviewer, generation } = state;

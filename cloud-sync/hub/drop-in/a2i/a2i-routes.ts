@@ -1,16 +1,10 @@
 import { z } from "zod";
-import {
-  decodeMessage,
-  HoldpointError,
-  jsonReply,
-  newId,
-  type Exchange,
-  type Reply,
-} from "../../../../protocol/index.ts";
+import { HoldpointError, jsonReply, newId, type Exchange, type Reply } from "../../../../protocol/index.ts";
 import { personRoute, publicRoute, type HubRoute } from "../../api/hub-route.ts";
 import { listCursor, pageOf, pageQuery, pageSchema } from "../../api/pages.ts";
 import { createTokenBuckets } from "../../api/token-bucket.ts";
 import { type DropInOptions } from "../drop-in-options.ts";
+import { jsonOf } from "../json-facts.ts";
 import {
   awsRefusal,
   checkedShape,
@@ -22,7 +16,7 @@ import {
   timeText,
 } from "./a2i-protocol.ts";
 import { activate, activationSchema } from "./flow-activation.ts";
-import { flowSchema, isInReach, putFlow, removeFlow, type FlowSettings } from "./flow-definitions.ts";
+import { flowSchema, putFlow, removeFlow, type FlowSettings } from "./flow-definitions.ts";
 import { deleteLoop, listLoops, loopState, startLoop, stopLoop, summaryOf } from "./human-loops.ts";
 import { loopOutput } from "./loop-output.ts";
 import { presign } from "./sigv4.ts";
@@ -102,12 +96,6 @@ export function a2iRoutes(options: DropInOptions): readonly HubRoute[] {
   ];
 }
 
-function jsonOf(body: Uint8Array): unknown {
-  const decoded = decodeMessage(body);
-  if (!decoded.ok) throw decoded.error;
-  return decoded.value.value;
-}
-
 function nameOf({ params }: AwsCall): string {
   return checkedShape({ HumanLoopName: params["name"] }, z.object({ HumanLoopName: loopNameSchema })).HumanLoopName;
 }
@@ -184,11 +172,9 @@ function flowRoutes(options: DropInOptions): readonly HubRoute[] {
           if (caller.tasks !== null) all = all.where("task", "in", [...caller.tasks, ""]);
           return (after === null ? all : all.where("arn", ">", after)).execute();
         });
-        const items = rows
-          .filter((row) => isInReach(caller, row))
-          .map(({ body, made_ms: madeMs, made_by: madeBy, arn, store, task }) => {
-            return { arn, store, task, ...(JSON.parse(body) as FlowSettings), madeMs, madeBy };
-          });
+        const items = rows.map(({ body, made_ms: madeMs, made_by: madeBy, arn, store, task }) => {
+          return { arn, store, task, ...(JSON.parse(body) as FlowSettings), madeMs, madeBy };
+        });
         return pageOf(items, limit, ({ arn }) => flowCursors.write(arn));
       },
     }),

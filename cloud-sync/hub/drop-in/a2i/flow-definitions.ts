@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { HoldpointError, limits, namePattern } from "../../../../protocol/index.ts";
-import { inScope, type PersonCaller, type Scope } from "../../api/caller.ts";
+import { isInReach, type PersonCaller } from "../../api/caller.ts";
 import { type HubReader, type HubTransaction } from "../../database/database.ts";
 import { reviewRulesSchema, rulesOf } from "../../review/review-rules.ts";
 import { type HubParts } from "../../room.ts";
@@ -118,19 +118,14 @@ export async function removeFlow(parts: HubParts, caller: PersonCaller, arn: str
 }
 
 /** The flow definition of that ARN in the caller's reach. Errors: HP_NOT_FOUND. */
-export async function flowOf(reader: HubReader, caller: Reach, arn: string): Promise<Flow> {
+export async function flowOf(
+  reader: HubReader,
+  caller: Pick<PersonCaller, "stores" | "tasks">,
+  arn: string,
+): Promise<Flow> {
   const flow = await findFlow(reader, arn);
   if (!flow || !isInReach(caller, flow)) throw unknownFlow(arn);
   return flow;
-}
-
-interface Reach {
-  readonly stores: Scope;
-  readonly tasks: Scope;
-}
-
-export function isInReach(caller: Reach, { store, task }: { readonly store: string; readonly task: string }): boolean {
-  return inScope(caller.stores, store) && inScope(caller.tasks, task);
 }
 
 async function findFlow({ db }: HubReader, arn: string): Promise<Flow | null> {

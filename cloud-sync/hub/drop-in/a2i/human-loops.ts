@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { type z } from "zod";
 import { fromBase64, HoldpointError, newId, toBase64, toHex } from "../../../../protocol/index.ts";
+import { isInReach } from "../../api/caller.ts";
 import { importCases } from "../../cases/import-case.ts";
 import { type HubReader } from "../../database/database.ts";
 import { lockCase } from "../../review/slots.ts";
@@ -10,7 +11,7 @@ import { anyJson, jsonFacts } from "../json-facts.ts";
 import { senderName } from "../work-scope.ts";
 import { type DropInOptions } from "../drop-in-options.ts";
 import { timeText, type ListQuery, type LoopStatus, type startSchema } from "./a2i-protocol.ts";
-import { flowOf, isInReach, type Flow } from "./flow-definitions.ts";
+import { flowOf, type Flow } from "./flow-definitions.ts";
 import { type WorkCaller } from "./work-keys.ts";
 
 type LoopRow = DropInTables["a2i_loops"];

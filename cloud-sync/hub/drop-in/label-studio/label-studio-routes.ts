@@ -1,16 +1,10 @@
 import { z } from "zod";
-import {
-  decodeMessage,
-  HoldpointError,
-  jsonReply,
-  namePattern,
-  type Exchange,
-  type Reply,
-} from "../../../../protocol/index.ts";
+import { HoldpointError, jsonReply, namePattern, type Exchange, type Reply } from "../../../../protocol/index.ts";
 import { inScope, type Permission, type PersonCaller } from "../../api/caller.ts";
 import { personRoute, publicRoute, type HubRoute } from "../../api/hub-route.ts";
 import { cursorText } from "../../api/pages.ts";
 import { type DropInOptions } from "../drop-in-options.ts";
+import { jsonOf } from "../json-facts.ts";
 import { workStore } from "../work-scope.ts";
 import { exportTasks } from "./case-tasks.ts";
 import { modelVersion, predict } from "./pre-labels.ts";
@@ -117,12 +111,6 @@ function fromLabelStudio(options: DropInOptions, permission: Permission, call: L
       return noStore(await handle(caller, method === "GET" ? null : jsonOf(body)));
     },
   });
-}
-
-function jsonOf(body: Uint8Array): unknown {
-  const decoded = decodeMessage(body);
-  if (!decoded.ok) throw decoded.error;
-  return decoded.value.value;
 }
 
 function noStore(value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {

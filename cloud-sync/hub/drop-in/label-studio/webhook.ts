@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { HoldpointError, idPattern, type ReviewAnswer } from "../../../../protocol/index.ts";
-import { inScope, type PersonCaller } from "../../api/caller.ts";
+import { isInReach, type PersonCaller } from "../../api/caller.ts";
 import { type HubReader } from "../../database/database.ts";
 import { type Reviewer } from "../../../review/review-store.ts";
 import { type DropInOptions } from "../drop-in-options.ts";
@@ -105,6 +105,6 @@ async function caseOf({ db }: HubReader, caller: PersonCaller, decisionId: strin
     .select(["case_id", "store", "task"])
     .where("decision_id", "=", decisionId)
     .execute();
-  const own = rows.find(({ store, task }) => inScope(caller.stores, store) && inScope(caller.tasks, task));
+  const own = rows.find((row) => isInReach(caller, row));
   return own?.case_id ?? null;
 }
