@@ -12,7 +12,7 @@ import {
 import { randomFillSync } from "node:crypto";
 import { HoldpointError } from "../../protocol/errors.ts";
 import { sqliteError, sqliteFault } from "../../protocol/platform/sqlite.node.ts";
-import { type JournalLimits } from "./journal-wire.ts";
+import { type JournalLimits, type RetentionLimits } from "./journal-wire.ts";
 
 /** The journal and the disk it lies on: what it takes of it, what it keeps aside, and when there is no room. */
 
@@ -35,6 +35,18 @@ export function limitsOn(diskBytes: number, limits: JournalLimits): JournalLimit
     walBytesMax: Math.min(limits.walBytesMax, share(logShareMax)),
     databaseBytesMax: Math.min(limits.databaseBytesMax, share(databaseShareMax)),
   };
+}
+
+/** Share of the database that inputs may take; the rest is for the rows of their cases and for pages that are half full. */
+const inputShareMax = 0.5;
+
+/**
+ * The retention in a database of this bound. Without it a budget that is larger than the disk is never full: pictures that
+ * wait for people would fill the database, and everything would be refused where new cases can take the safe action.
+ */
+export function retentionIn(retention: RetentionLimits, { databaseBytesMax }: JournalLimits): RetentionLimits {
+  const journalBytesMax = Math.min(retention.journalBytesMax, Math.floor(databaseBytesMax * inputShareMax));
+  return { ...retention, journalBytesMax };
 }
 
 export function diskBytes(dir: string): number {

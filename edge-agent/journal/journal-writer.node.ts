@@ -11,7 +11,7 @@ import {
 import { deriveSecret, readSecret } from "./agent-secret.node.ts";
 import { CaseOps, failure } from "./case-ops.node.ts";
 import { checkpointMac } from "./chain.ts";
-import { diskBytes, DiskReserve, limitsOn } from "./disk-reserve.node.ts";
+import { diskBytes, DiskReserve, limitsOn, retentionIn } from "./disk-reserve.node.ts";
 import { Ledger } from "./journal-ledger.node.ts";
 import type {
   BatchMessage,
@@ -94,7 +94,7 @@ export class JournalWriter {
     this.#database = database;
     this.#dir = options.dir;
     this.#limits = options.limits;
-    this.#retention = options.retention;
+    this.#retention = retentionIn(options.retention, options.limits);
     this.#ledger = new Ledger(database);
     this.#ledger.wallMs = options.wallMs;
     this.#cases = new CaseOps(database, this.#ledger, options.retention);
@@ -209,7 +209,7 @@ export class JournalWriter {
         this.#cases.forget(op[1]);
         return this.#upkeep.erase(op);
       case "config":
-        this.#retention = op[3];
+        this.#retention = retentionIn(op[3], this.#limits);
         this.#cases.retention = op[3];
         return this.#upkeep.config(op);
       case "forwarded":
@@ -254,7 +254,7 @@ export class JournalWriter {
   #fail(error: unknown): void {
     const fault = sqliteFault(error);
     if (fault === "full" || (fault === "io" && this.#outOfSpace())) {
-      this.#full = text(error);
+      this.#full = fault === "full" && this.#databaseFull() ? atBound(this.#limits) : text(error);
       this.#reserve.release();
       this.#pruneAtMs = -Infinity;
       return;
@@ -386,6 +386,12 @@ export class JournalWriter {
     this.#database.close();
     return head;
   }
+}
+
+/** SQLite's words for it are those of a full disk, and freeing space on the disk would not help. */
+function atBound({ databaseBytesMax }: JournalLimits): string {
+  const megabytes = Math.round(databaseBytesMax / 1_000_000);
+  return `the database is at its bound of ${megabytes} MB with cases that are not closed: answer them, or give it a larger disk`;
 }
 
 function text(error: unknown): string {

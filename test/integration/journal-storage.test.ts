@@ -28,8 +28,8 @@ async function open(options: OpenOptions = {}): Promise<void> {
 
 afterEach(() => under.dispose());
 
-async function picture(verdict: Decision["verdict"] | null, audit = false): Promise<string> {
-  const data = new Uint8Array(pictureBytes).fill(7);
+async function picture(verdict: Decision["verdict"] | null, audit = false, bytes = pictureBytes): Promise<string> {
+  const data = new Uint8Array(bytes).fill(7);
   const request = makeRequest({ kind: "image", encoding: "jpeg", data });
   const record = verdict === null ? null : recordOf(decisionOf(request, verdict), { audit });
   const { decided } = {
@@ -108,6 +108,43 @@ describe.each(steps)("at the byte budget, decided %s", (_name, together) => {
     expect(await journal.counts()).toMatchObject({ evicted: 4 });
     expect(await journal.verify()).toMatchObject({ intact: true });
   });
+});
+
+describe("in a database that is smaller than the byte budget", () => {
+  const limits = { databaseBytesMax: 2 << 20, walBytesMax: 256 * 1024 };
+
+  beforeEach(() => {
+    joint = true;
+  });
+
+  test("pictures that wait for people are said to fill the budget at half of it, before anything is refused", async () => {
+    await open({ limits });
+    const waiting = await filledWith(20_000, () => under.journal.storage().budgetFull);
+    expect(under.journal.storage()).toMatchObject({ problem: null, pending: waiting });
+    expect(under.journal.storage().inputBytes).toBeGreaterThan(1 << 20);
+    expect(under.journal.storage().inputBytes).toBeLessThan(1.1 * (1 << 20));
+  });
+
+  test("who fills it with open cases all the same is told of its bound, not of a full disk", async () => {
+    await open({ limits });
+    await filledWith(pictureBytes, () => under.journal.storage().problem !== null);
+    const { code, message } = under.journal.storage().problem ?? {};
+    expect(code).toBe("HP_DISK_FULL");
+    expect(message).toBe(
+      "the database is at its bound of 2 MB with cases that are not closed: answer them, or give it a larger disk",
+    );
+  });
+
+  /** Escalated pictures of this size until it is enough; how many there are. */
+  async function filledWith(bytes: number, isEnough: () => boolean): Promise<number> {
+    for (let count = 0; count < 2000; count += 1) {
+      if (isEnough()) return count;
+      await picture("escalate", false, bytes).catch((cause: unknown) => {
+        if ((cause as { readonly code?: string }).code !== "HP_DISK_FULL") throw cause;
+      });
+    }
+    throw new Error("it was never enough");
+  }
 });
 
 describe.each(steps)("as time passes, decided %s", (_name, together) => {

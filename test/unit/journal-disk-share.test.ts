@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { limitsOn } from "../../edge-agent/journal/disk-reserve.node.ts";
+import { limitsOn, retentionIn } from "../../edge-agent/journal/disk-reserve.node.ts";
 
 const mebibyte = 1024 ** 2;
 const usual = {
@@ -30,4 +30,13 @@ test("a journal that has its disk to itself always finds room for its reserve tw
       return databaseBytesMax + 2 * walBytesMax + 2 * reserveBytes <= diskBytes;
     }),
   );
+});
+
+test("inputs have the budget of the config, and never more than half of the database", () => {
+  const retention = { journalBytesMax: 2_000_000_000, inputKeepMs: 1, unansweredMaxMs: 2 };
+  expect(retentionIn(retention, usual)).toEqual(retention);
+  expect(retentionIn(retention, limitsOn(2_000_000_000, usual))).toEqual({
+    ...retention,
+    journalBytesMax: 600_000_000,
+  });
 });
