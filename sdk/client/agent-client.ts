@@ -199,12 +199,12 @@ export class AgentClient implements Client {
   }
 
   #unanswered(id: string): HoldpointError {
-    const { link, linkError } = this.#courier;
-    const options = linkError === null ? {} : { cause: linkError, hint: linkError.hint };
-    if (linkError?.code === "HP_UNAUTHORIZED") return new HoldpointError("HP_UNAUTHORIZED", linkError.message, options);
-    const why =
-      link === "up" ? "the agent has not decided" : `the agent cannot be reached (${linkError?.message ?? link})`;
-    return new HoldpointError("HP_TIMEOUT", `${why}; ${id} stays asked, and final() still answers`, options);
+    const { link, trouble } = this.#courier;
+    const options = trouble === null ? {} : { cause: trouble, hint: trouble.hint };
+    if (trouble?.code === "HP_UNAUTHORIZED") return new HoldpointError("HP_UNAUTHORIZED", trouble.message, options);
+    const because = trouble === null ? (link === "up" ? "" : ` (${link})`) : ` (${trouble.message})`;
+    const why = link === "up" ? "the agent has not decided" : "the agent cannot be reached";
+    return new HoldpointError("HP_TIMEOUT", `${why}${because}; ${id} stays asked, and final() still answers`, options);
   }
 
   #throwIfClosed(): void {

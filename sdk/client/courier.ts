@@ -74,6 +74,7 @@ export class Courier {
   #transport: Transport | null = null;
   #link: LinkState = newLink;
   #linkError: HoldpointError | null = null;
+  #trouble: HoldpointError | null = null;
   #upAtMs = 0;
   #cancelReconnect: Cancel | null = null;
   #bytes = 0;
@@ -94,6 +95,14 @@ export class Courier {
 
   get linkError(): HoldpointError | null {
     return this.#linkError;
+  }
+
+  /**
+   * The last thing that went wrong and that nothing good has followed: the link, or what a busy agent is short of. HTTP
+   * calls its link up before the agent has looked at the secret, so `linkError` may be null between two refusals.
+   */
+  get trouble(): HoldpointError | null {
+    return this.#trouble;
   }
 
   get outstanding(): number {
@@ -260,6 +269,7 @@ export class Courier {
     if (before === state.phase) return;
     if (state.phase === "up") this.#upAtMs = this.#ports.clock.monotonicMs();
     if (state.phase === "up" || state.phase === "waiting") this.#linkError = error;
+    this.#trouble = error ?? this.#trouble;
     this.#sink.link(state.phase, this.#linkError);
     for (const effect of effects) {
       if (effect.kind === "open") this.#transport?.open();
@@ -279,10 +289,14 @@ export class Courier {
         this.#ports.logger.info("link_lost", { code: error.code, message: error.message });
         this.#onLink({ kind: "down" }, error);
       },
-      acknowledged: (key) => this.#tell(key, { kind: "acknowledged" }),
+      acknowledged: (key) => {
+        this.#trouble = null;
+        this.#tell(key, { kind: "acknowledged" });
+      },
       lost: (key, error) => {
         this.#ports.logger.info("exchange_lost", { key, code: error.code, message: error.message });
         this.#linkError = error;
+        this.#trouble = error;
         this.#tell(key, { kind: "lost", link: "up" });
       },
       decision: (decision) => this.#decision(decision),
@@ -303,6 +317,7 @@ export class Courier {
 
   async #decision(decision: Decision): Promise<void> {
     if (this.#link.phase === "up") this.#linkError = null;
+    this.#trouble = null;
     const row = this.#rows.get(`request/${decision.id}`);
     const answers = row?.state.asked ?? true;
     if (row && answers) {
@@ -317,6 +332,7 @@ export class Courier {
   #refused(target: RefusedTarget, error: HoldpointError): void {
     const busy = error.retry === "backoff";
     const { id } = target;
+    if (busy) this.#trouble = error;
     if (busy && id === null) {
       this.#busyAll(error);
       return;

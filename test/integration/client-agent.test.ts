@@ -127,6 +127,17 @@ for (const way of ["mqtt", "http"] as const satisfies readonly Way[]) {
       expect(await client.final(id(1), { waitMs: 5_000 })).toMatchObject({ id: id(1), status: "final" });
     });
 
+    it("says what a busy agent is short of when its patience ends", async () => {
+      await client.close();
+      const policy = { ...quickPolicy, patienceMs: 1_000, graceMs: 50 };
+      client = clientOf(agent, way, { policy });
+      agent.script = { intake: () => "busy", retryAfterMs: 50 };
+      const error = (await client.decide("cart", cart(1)).catch((cause: unknown) => cause)) as HoldpointError;
+      const cause = error.cause as HoldpointError;
+      expect([error.code, cause.code, error.hint]).toEqual(["HP_TIMEOUT", "HP_BUSY", cause.hint]);
+      expect(error.message).toContain(`the agent has not decided (${cause.message})`);
+    });
+
     it("waits for ever where it was told to", async () => {
       await client.close();
       client = clientOf(agent, way, { onTimeout: "wait", policy: { ...quickPolicy, patienceMs: 20, graceMs: 20 } });
