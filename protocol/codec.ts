@@ -165,7 +165,7 @@ export function checkMessage<T>(value: unknown, schema: z.ZodType<T>): Result<T>
   if (result.success) return ok(result.data);
   const [issue] = result.error.issues;
   const where = issue?.path.join(".") ?? "";
-  const message = `${where === "" ? "the message" : where}: ${issue?.message ?? "does not fit the schema"}`;
+  const message = `${where === "" ? "the message" : where}: ${issue === undefined ? "does not fit the schema" : fault(value, issue)}`;
   return refused(issue !== undefined && isNotFinite(value, issue.path) ? "HP_NOT_FINITE" : "HP_SCHEMA", message);
 }
 
@@ -180,9 +180,20 @@ function notFiniteAt(index: number): string {
   return `input.data has a NaN or an infinity at index ${index}`;
 }
 
+/** The two commonest faults in the words of whoever made the message; the schema's own speak of types. */
+function fault(value: unknown, issue: z.core.$ZodIssue): string {
+  const found = valueAt(value, issue.path);
+  if (found === undefined && issue.path.length > 0) return "is missing";
+  if (found === "" && issue.code === "too_small") return "must not be empty";
+  return issue.message;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((at, key) => member(at, String(key)), value);
+}
+
 function isNotFinite(value: unknown, path: readonly PropertyKey[]): boolean {
-  let at: unknown = value;
-  for (const key of path) at = member(at, String(key));
+  const at = valueAt(value, path);
   return typeof at === "number" && !Number.isFinite(at);
 }
 

@@ -31,7 +31,7 @@ export function explain(facts: ExplanationFacts): string | null {
     case "reviewed":
       return detail === null ? "A person decided." : `${detail} decided.`;
     default:
-      return sentences[facts.reason] + (detail === null ? "" : ` (${detail})`);
+      return detail === null ? sentences[facts.reason] : `${sentences[facts.reason].slice(0, -1)} (${detail}).`;
   }
 }
 

@@ -32,6 +32,18 @@ const codeOf = (bytes: Uint8Array): string => {
   return parsed.ok ? "accepted" : parsed.error.code;
 };
 
+describe("a refusal names the field in the sender's words", () => {
+  it.each([
+    [{ v: 1 }, "id: is missing"],
+    [{ ...requestOf(), task: undefined }, "task: is missing"],
+    [{ ...requestOf(), input: { kind: "features" } }, "input.values: is missing"],
+    [{ ...requestOf(), input: { kind: "entity", entity: "" } }, "input.entity: must not be empty"],
+  ])("%j", (value, message) => {
+    const parsed = parseRequest(text(JSON.stringify(value)));
+    expect(parsed.ok ? null : parsed.error.message).toBe(message);
+  });
+});
+
 describe("a request survives the wire", () => {
   for (const encoding of encodings) {
     for (const [kind, input] of Object.entries(inputs)) {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Condition } from "../../config/index.ts";
 import { universalHasher } from "../../protocol/index.ts";
 import { coinOf, evidenceOf, fullBudget, holds, refilled, spent } from "../../sdk/index.ts";
+import { explain } from "../../sdk/explain.ts";
 import { evidence, failure } from "../support/policies.ts";
 import { type RunningModel } from "../../models/index.ts";
 
@@ -129,5 +130,16 @@ describe("the coin", () => {
       tenths[tenth] = (tenths[tenth] ?? 0) + 1;
     }
     for (const count of tenths) expect(Math.abs(count - 400)).toBeLessThan(5 * Math.sqrt(4000 * 0.1 * 0.9));
+  });
+});
+
+describe("the explanation of a decision", () => {
+  const facts = { label: null, confidence: 0, gateThreshold: 0.9, detail: null };
+
+  it("is one sentence, with what is known more before its end", () => {
+    expect(explain({ ...facts, reason: "bad_input" })).toBe("The input does not fit the model.");
+    expect(explain({ ...facts, reason: "bad_input", detail: "it takes pixels, not features" })).toBe(
+      "The input does not fit the model (it takes pixels, not features).",
+    );
   });
 });
