@@ -107,7 +107,11 @@ export const errorCatalogue = {
   },
   // The box.
   HP_DISK_FULL: { retry: "backoff", status: 503, hint: "Free space on the agent's disk." },
-  HP_JOURNAL: { retry: "after-change", status: 500, hint: "See the quarantined journal named in the message." },
+  HP_JOURNAL: {
+    retry: "after-change",
+    status: 500,
+    hint: "Do what the message says; docs/durability.md says what a journal that is damaged, newer or read-only needs.",
+  },
   HP_LOCKED: {
     retry: "after-change",
     status: 500,

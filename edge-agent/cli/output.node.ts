@@ -51,13 +51,16 @@ export function reportFailure(cause: unknown, json: boolean): number {
   return badInput.has(error.code) ? 2 : 1;
 }
 
-/** For what no part has given a code of its own. */
-const unforeseen: ErrorCode = "HP_JOURNAL";
+/** For what no part has given a code of its own: a fault of the program's, shown with where it happened. */
+const unforeseen: ErrorCode = "HP_INTERNAL";
+const unforeseenHint = "This is a fault of Holdpoint's own: report it, with the lines that follow.";
 
 /** A full disk can be met wherever a file is written; what to do about it is the same everywhere. */
 function operational(cause: unknown): HoldpointError {
-  if (cause instanceof HoldpointError || !(cause instanceof Error)) return HoldpointError.from(cause, unforeseen);
+  if (cause instanceof HoldpointError) return cause;
+  if (!(cause instanceof Error)) return HoldpointError.from(cause, unforeseen);
   const { code } = cause as NodeJS.ErrnoException;
   const isFull = code === "ENOSPC" || code === "EDQUOT" || sqliteFault(cause) === "full";
-  return HoldpointError.from(cause, isFull ? "HP_DISK_FULL" : unforeseen);
+  if (isFull) return HoldpointError.from(cause, "HP_DISK_FULL");
+  return new HoldpointError(unforeseen, cause.message, { hint: unforeseenHint, cause });
 }
