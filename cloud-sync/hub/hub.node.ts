@@ -150,7 +150,6 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       bodyBytesMax,
       logger,
     });
-    await greetAdmin(parts, options);
     const server = await serveHttp({
       ...{ routes: [...routes, ...(await openPages(options))], host: options.host, port: options.port, logger },
       bodyBytesMax: bodyBytesMaxAny,
@@ -159,6 +158,8 @@ export async function startHub(options: HubOptions): Promise<RunningHub> {
       onConnections: (open) => metrics.connections(open),
     });
     undo.push(() => server.close());
+    // Not before it listens: a start that ends at a taken port would make the admin, and tell nobody how to become it.
+    await greetAdmin(parts, options);
     for (const room of rooms) if (room.start) undo.push(room.start());
     logger.info("hub_listening", { url: server.url, database: database.kind });
     let closing: Promise<void> | null = null;

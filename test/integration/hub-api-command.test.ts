@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -56,4 +57,21 @@ test("the command starts with nothing but a place, shows its secrets once, and s
     ["--proxy", "nowhere"],
   ];
   for (const more of unusable) expect((await hub(...words, ...more).ended).code).toBe(2);
+}, 120_000);
+
+test("a first start that ends at a taken port leaves the secrets to the start that listens", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  const taken = String((other.address() as AddressInfo).port);
+  const place = ["--data", join(dir, "unlucky")];
+  const failed = await hub(...place, "--port", taken).ended;
+  other.close();
+  expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining("HP_PORT") as string });
+  const run = hub(...place, "--port", "0");
+  expect(await run.line).toMatchObject({
+    adminToken: expect.stringMatching(/^hpt_/) as string,
+    invitation: expect.stringContaining("/invitation#hpi_") as string,
+  });
+  run.stop();
+  await run.ended;
 }, 120_000);
