@@ -5,7 +5,7 @@ import { type LayerFile } from "../../config/layer-files.node.ts";
 import { namePattern, HoldpointError } from "../../protocol/index.ts";
 import { createLogger } from "../../protocol/platform/log.node.ts";
 import { startAgent, type AgentOptions, type RunningAgent } from "../agent.node.ts";
-import { writePairingFile } from "../review/pairing-file.node.ts";
+import { removePairingFile, writePairingFile } from "../review/pairing-file.node.ts";
 import { dataOption, logLevelOption, port, type LogLevel } from "./options.node.ts";
 import { printJson, printLine } from "./output.node.ts";
 import { packageVersion } from "./package-version.node.ts";
@@ -80,6 +80,7 @@ export function agentCommand(): Command {
     const stopped = untilStopped();
     announce(agent, flags);
     await stopped;
+    removePairingFile(flags.data);
     await agent.close();
   });
 }
@@ -149,6 +150,7 @@ export function configLayers(
 function announce(agent: RunningAgent, flags: AgentFlags): void {
   const pairing = agent.review?.pairing();
   if (pairing) writePairingFile(flags.data, pairing);
+  else removePairingFile(flags.data);
   if (flags.json) {
     printJson({
       store: agent.storeId,

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HoldpointError } from "../../protocol/index.ts";
 import { type PairingSheet } from "./pairing.node.ts";
@@ -17,6 +17,11 @@ export function writePairingFile(dataDir: string, { url, pin, qrText }: PairingS
   } catch {
     // A full disk: the page goes on, and the next PIN is written again.
   }
+}
+
+/** Of an agent that ends, or that serves no page: its PIN would be typed in vain. */
+export function removePairingFile(dataDir: string): void {
+  rmSync(join(dataDir, fileName), { force: true });
 }
 
 /** Errors: HP_NOT_FOUND where no agent has served a review page from this directory. */
