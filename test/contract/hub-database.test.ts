@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openHubDatabase } from "../../cloud-sync/hub/database/open-database.node.ts";
+import { openHubDatabase, openHubReader } from "../../cloud-sync/hub/database/open-database.node.ts";
 import { silentLogger } from "../../protocol/index.ts";
 import { systemClock, systemRandom } from "../../protocol/platform/clock.node.ts";
 import { newsHeard } from "../support/hub-review.ts";
@@ -25,6 +25,15 @@ describe("SQLite", () => {
   test("a second process is told that the directory is taken", async () => {
     opened ??= await openHubDatabase({ ...shared, url: dir });
     await expect(openHubDatabase({ ...shared, url: dir })).rejects.toMatchObject({ code: "HP_LOCKED" });
+  });
+
+  test("a hub or a command that cannot begin on a damaged file says what to do, for it does not take up again", async () => {
+    const place = mkdtempSync(join(tmpdir(), "holdpoint-hub-"));
+    writeFileSync(join(place, "hub.db"), Buffer.alloc(9000, 7));
+    const refusal = { code: "HP_DATABASE", hint: expect.stringContaining("Put back a copy") as string };
+    await expect(openHubDatabase({ ...shared, url: place })).rejects.toMatchObject(refusal);
+    await expect(openHubReader(place)).rejects.toMatchObject(refusal);
+    rmSync(place, { recursive: true });
   });
 });
 
@@ -90,6 +99,8 @@ describe("PostgreSQL", () => {
     await ask();
     await server.stop();
     await expect(ask()).rejects.toMatchObject({ code: "HP_DATABASE", retry: "backoff" });
+    const hint = expect.stringContaining("that the server runs") as string;
+    await expect(open()).rejects.toMatchObject({ code: "HP_DATABASE", hint });
     await server.start();
     await expect.poll(() => ask().then(() => "works"), { timeout: 10_000 }).toBe("works");
     await expect.poll(() => resyncs.includes("resync"), { timeout: 10_000 }).toBe(true);

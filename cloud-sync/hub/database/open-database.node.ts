@@ -1,6 +1,14 @@
 import { type Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
-import { HoldpointError, newId, silentLogger, type Clock, type Logger, type Random } from "../../../protocol/index.ts";
+import {
+  errorCatalogue,
+  HoldpointError,
+  newId,
+  silentLogger,
+  type Clock,
+  type Logger,
+  type Random,
+} from "../../../protocol/index.ts";
 import { type Backend } from "./backend.ts";
 import { type HubDatabase, type HubNews, type HubTransaction } from "./database.ts";
 import { hubMigrations } from "./migrations.ts";
@@ -30,14 +38,14 @@ const attemptsMax = 8;
 export async function openHubDatabase(
   options: OpenDatabaseOptions,
 ): Promise<{ readonly database: HubDatabase; readonly hubId: string }> {
-  const backend = await (isPostgresUrl(options.url) ? openPostgres(options) : openSqlite(options));
+  const backend = await opening(isPostgresUrl(options.url) ? openPostgres(options) : openSqlite(options), options.url);
   try {
     await migrate(backend);
     const hubId = await instanceOf(backend, options);
     return { database: new Database(backend, options.logger), hubId };
   } catch (cause) {
     await backend.close();
-    throw backend.errorOf(cause) ?? cause;
+    throw notOpened(backend.errorOf(cause) ?? cause, options.url);
   }
 }
 
@@ -47,15 +55,30 @@ export async function openHubDatabase(
  */
 export async function openHubReader(url: string): Promise<Pick<HubDatabase, "read" | "close">> {
   const options = { url, logger: silentLogger, connectionsMax: 1 };
-  const backend = await (isPostgresUrl(url) ? openPostgres(options) : openSqliteReader(options));
+  const backend = await opening(isPostgresUrl(url) ? openPostgres(options) : openSqliteReader(options), url);
   const database = new Database(backend, silentLogger);
   try {
     await database.read((db) => db.selectFrom("hub_instance").select("hub_id").executeTakeFirstOrThrow());
     return database;
   } catch (cause) {
     await database.close();
-    throw cause;
+    throw notOpened(cause, url);
   }
+}
+
+async function opening<T>(work: Promise<T>, url: string): Promise<T> {
+  return work.catch((cause: unknown) => {
+    throw notOpened(cause, url);
+  });
+}
+
+/** A hub that runs takes up again by itself; a command that could not begin has ended, and a person must do something. */
+function notOpened(cause: unknown, url: string): unknown {
+  if (!(cause instanceof HoldpointError) || cause.hint !== errorCatalogue.HP_DATABASE.hint) return cause;
+  const hint = isPostgresUrl(url)
+    ? "Check the address, the password, and that the server runs; then start again."
+    : "Put back a copy of the directory, or name another one with --data.";
+  return new HoldpointError("HP_DATABASE", cause.message, { hint, cause });
 }
 
 async function migrate(backend: Backend): Promise<void> {
