@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { errorCatalogue, limits, reasons } from "../../protocol/index.ts";
 
@@ -24,6 +24,15 @@ describe("the documentation is the code's", () => {
       return { code: `\`${code}\``, status: String(status), retry, hint };
     });
     expect(documented).toEqual(actual);
+  });
+
+  it("every document that a hint names is in the package", () => {
+    const root = new URL("../../", import.meta.url).pathname;
+    const { files } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as { readonly files: readonly string[] };
+    const packed = new Set(files.flatMap((pattern) => globSync(pattern, { cwd: root })));
+    const named = Object.values(errorCatalogue).flatMap(({ hint }) => hint.match(/docs\/[\w-]+\.md/g) ?? []);
+    expect(named).toContain("docs/messages.md");
+    expect(named.filter((name) => !packed.has(name))).toEqual([]);
   });
 
   it("docs/decisions.md explains every reason", () => {
