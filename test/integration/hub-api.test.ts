@@ -73,6 +73,11 @@ function bodies(start: StartHub): void {
 
   test("the character U+0000 is the caller's fault on every database, and no trouble of the hub's", async () => {
     const paths = ["cases/%00", "cases?store=%00", "people?cursor=%00", "stores?q=%00", "audit?actor=%00", "gates/%00"];
+    const asked = ["audit.csv?actor=%00", "audit?actor=%00", "stores?q=%00", "cases?store=%00", "stores.csv?q=a%00b"];
+    for (const path of asked) {
+      const answer = await fetch(`${hub.url}/v1/${path}`, { headers: headers({}) });
+      expect([path, answer.status, ((await answer.json()) as { code: string }).code]).toEqual([path, 400, "HP_SCHEMA"]);
+    }
     for (const path of [...paths, "gate-labels?task=x&model=%00"]) {
       const answer = await fetch(`${hub.url}/v1/${path}`, { headers: headers({}) });
       expect([200, 400, 404], path).toContain(answer.status);

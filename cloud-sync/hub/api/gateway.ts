@@ -212,6 +212,10 @@ function contentOf(route: HubRoute, bytes: Uint8Array): unknown {
 
 /** A person's or program's call that names what the operation does not know means something that would not happen. */
 function queryOf(route: HubRoute, exchange: Exchange): unknown {
+  // No database has such a text, and one of them says so only when a long answer has begun.
+  for (const [name, text] of exchange.query) {
+    if (text.includes("\u0000")) throw new HoldpointError("HP_SCHEMA", `${name}: has the character U+0000 in it`);
+  }
   if (route.query) return checked(Object.fromEntries(exchange.query), route.query);
   return route.access === "public" || route.access === "agent"
     ? {}
