@@ -20,6 +20,7 @@ import { createPictureVault } from "./blobs/picture-vault.node.ts";
 import { createSealer } from "./blobs/sealing-thread.node.ts";
 import { uploadRoutes } from "./blobs/uploads.ts";
 import { openHubDatabase } from "./database/open-database.node.ts";
+import { outageLogger } from "./database/outage-log.ts";
 import { isPostgresUrl } from "./database/postgres-url.ts";
 import { dropInRoutes } from "./drop-in/drop-in.ts";
 import { feedRoutes } from "./feed/feed.ts";
@@ -105,7 +106,8 @@ const requestMsMax = 170_000;
  * const hub = await startHub({ dataDir: "hub", host: "127.0.0.1", port: 8790, logger });
  */
 export async function startHub(options: HubOptions): Promise<RunningHub> {
-  const { dataDir, logger } = options;
+  const { dataDir } = options;
+  const logger = outageLogger(options.logger, systemClock);
   const shared = { clock: systemClock, timers: systemTimers, random: systemRandom, hasher: nodeHasher, logger };
   if (options.database !== undefined && !isPostgresUrl(options.database)) {
     // It would be taken for a directory, and an empty hub would start in it.
