@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { type HubDatabase, type HubNews } from "../../cloud-sync/hub/database/database.ts";
 import { insertRows } from "../../cloud-sync/hub/database/insert-rows.ts";
+import { newsHeard } from "../support/hub-review.ts";
 
 /** What every kind of hub database promises. `open` opens one more process's view of the same database. */
 export function hubDatabaseContract(
@@ -64,6 +65,7 @@ export function hubDatabaseContract(
 
   test("a transaction that throws leaves nothing behind, and its news are not told", async () => {
     const { database } = await open();
+    await newsHeard(database);
     const heard: HubNews[] = [];
     const stop = database.onNews((news) => heard.push(news));
     const failing = database.write(async ({ db, tell }) => {
@@ -100,9 +102,10 @@ export function hubDatabaseContract(
 
   test("news reach a listener after the commit", async () => {
     const { database } = await open();
+    await newsHeard(database);
     const heard: string[] = [];
     const stop = database.onNews((news) => {
-      if (news.kind === "agent") heard.push(news.agentId);
+      if (news.kind === "agent" && news.agentId === "told") heard.push(news.agentId);
     });
     await database.write(async ({ db, tell }) => {
       await db.insertInto("agents").values(agent("told")).execute();
@@ -115,6 +118,7 @@ export function hubDatabaseContract(
 
   test("a listener that fails makes no committed write look failed, and the others hear", async () => {
     const { database } = await open();
+    await newsHeard(database);
     const heard: string[] = [];
     const stops = [
       database.onNews(() => {

@@ -56,7 +56,7 @@ export async function openReviewPlace(options: PlaceOptions = {}): Promise<Revie
   const hub: HubParts = {
     ...{ hubId, database, clock, timers, random, hasher: nodeHasher, logger: silentLogger },
     audit: createAuditTrail(hubId, clock, nodeHasher),
-    events: { wants: () => Promise.resolve(false), emit: () => Promise.resolve() },
+    events: { wants: () => Promise.resolve(false), emit: () => Promise.resolve(), askersChanged: () => undefined },
   };
   const parts: ReviewParts = {
     ...hub,

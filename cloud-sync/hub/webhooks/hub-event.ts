@@ -34,4 +34,9 @@ export interface EventOutlet {
   /** Whether anybody asked for it: for rooms that would have to look up what to tell. */
   wants(trx: HubTransaction, type: HubEventType): Promise<boolean>;
   emit(trx: HubTransaction, events: readonly HubEvent[]): Promise<void>;
+  /**
+   * Who asks has changed, and that is committed: what happens here from now on is told to them. Other processes hear
+   * of it by news.
+   */
+  askersChanged(): void;
 }

@@ -22,8 +22,11 @@ export function createWebhookOutlet(options: {
 }): EventOutlet {
   const { database, clock, random } = options;
   let known: Promise<readonly Subscription[]> | null = null;
+  const forget = (): void => {
+    known = null;
+  };
   database.onNews(({ kind }) => {
-    if (kind === "webhooks" || kind === "resync") known = null;
+    if (kind === "webhooks" || kind === "resync") forget();
   });
 
   /** Read in the caller's transaction: SQLite has no second connection to read on. */
@@ -38,6 +41,7 @@ export function createWebhookOutlet(options: {
   }
 
   return {
+    askersChanged: forget,
     wants: async (trx, type) => (await subscriptions(trx)).some(({ events }) => events.has(type)),
     emit: async (trx, events) => {
       const all = events.length === 0 ? [] : await subscriptions(trx);

@@ -123,7 +123,7 @@ function mustOwnAll(caller: PersonCaller): void {
 }
 
 async function create(
-  { database, clock, random, audit, sender }: WebhookRouteOptions,
+  { database, clock, random, audit, sender, events: outlet }: WebhookRouteOptions,
   caller: PersonCaller,
   { url, events, stores }: z.output<typeof newWebhook>,
 ): Promise<{ id: string; secret: string }> {
@@ -151,6 +151,7 @@ async function create(
     await audit.record(trx, { actor: by, action: "webhook.made", subject: `webhook:${id}`, detail });
     trx.tell({ kind: "webhooks" });
   });
+  outlet.askersChanged();
   return { id, secret };
 }
 
@@ -194,7 +195,11 @@ async function list(
   });
 }
 
-async function remove({ database, audit }: WebhookRouteOptions, caller: PersonCaller, id: string): Promise<undefined> {
+async function remove(
+  { database, audit, events }: WebhookRouteOptions,
+  caller: PersonCaller,
+  id: string,
+): Promise<undefined> {
   mustOwnAll(caller);
   await database.write(async (trx) => {
     const gone = await trx.db.deleteFrom("webhooks").where("webhook_id", "=", id).returning("url").executeTakeFirst();
@@ -204,6 +209,7 @@ async function remove({ database, audit }: WebhookRouteOptions, caller: PersonCa
     await audit.record(trx, { actor, action: "webhook.deleted", subject: `webhook:${id}`, detail: { url: gone.url } });
     trx.tell({ kind: "webhooks" });
   });
+  events.askersChanged();
 }
 
 function noSuchWebhook(): HoldpointError {

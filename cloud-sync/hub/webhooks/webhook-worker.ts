@@ -167,7 +167,7 @@ function eventOf(result: SendResult): DeliveryEvent {
 }
 
 async function settle(
-  { database, clock, random, logger }: WebhookWorkerOptions,
+  { database, clock, random, logger, events }: WebhookWorkerOptions,
   taken: Taken,
   event: DeliveryEvent,
   result: SendResult,
@@ -176,6 +176,7 @@ async function settle(
   const before = { state: "waiting" as const, attempts: taken.attempts, dueMs: nowMs };
   const after = deliver(before, event, { nowMs, uniform: random.uniform() });
   const isAnswer = result.kind === "answered";
+  const isGone = event.kind === "gone" && isAnswer;
   await database.write(async (trx) => {
     await trx.db
       .updateTable("webhook_deliveries")
@@ -190,9 +191,10 @@ async function settle(
       .where("generation", "=", taken.generation)
       .where("state", "=", "waiting")
       .execute();
-    if (event.kind !== "gone" || !isAnswer) return;
+    if (!isGone) return;
     await trx.db.updateTable("webhooks").set({ off: "gone" }).where("webhook_id", "=", taken.webhook_id).execute();
     trx.tell({ kind: "webhooks" });
   });
+  if (isGone) events.askersChanged();
   if (after.state === "dead") logger.warn("hub_webhook_dead_letter", { delivery: taken.delivery_id });
 }
