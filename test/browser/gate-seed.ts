@@ -2,13 +2,16 @@ import { callHub, enrolAgent } from "../support/hub-agent.ts";
 import { gateTask, judgingAgent, reportGroups, steepModel, until } from "../support/hub-gate.ts";
 import { type HubRoomForTests } from "./hub-room.ts";
 
-/** A fleet's contract whose certificate is issued, and a store whose floor costs reviews: what the gates' pages show. */
+/**
+ * A fleet's contract whose certificate is issued and asks more of people than they can do, and a store whose floor costs
+ * reviews: what the gates' pages show.
+ */
 export async function seedGate(room: HubRoomForTests, store: string): Promise<void> {
   const { hub, token } = room;
   const judge = judgingAgent(await enrolAgent(hub.url, token, store, "gate-box"));
   const text = [
     `thresholds: { ${gateTask}: { max_error: 0.05, delta: 0.1 } }`,
-    `tasks: { ${gateTask}: { audit_share: 0.2, review_capacity: { per_1000: 50, answer_within: 30s }, costs: { review: 0.4, wrong_accept: 5, currency: EUR } } }`,
+    `tasks: { ${gateTask}: { audit_share: 0.2, review_capacity: { per_1000: 250, answer_within: 30s }, costs: { review: 0.4, wrong_accept: 5, currency: EUR } } }`,
   ].join("\n");
   const layer = await callHub(hub.url, token, "GET", "/v1/config/layers/fleet/-");
   const { revision } = layer.json as { revision: number };
@@ -46,10 +49,10 @@ export async function seedCoarseGate({ hub, token }: HubRoomForTests, store: str
   return task;
 }
 
-/** The hub looks for proposals after each change of the config: the floor is found. */
+/** The hub looks for proposals after each change of the config: of the floor, and of a promise that people could serve. */
 export async function seedProposal({ hub, token }: HubRoomForTests): Promise<void> {
   await until(async () => {
     const { json } = await callHub(hub.url, token, "GET", "/v1/gate-proposals?state=open");
-    return (json["items"] as unknown[]).length > 0 ? true : null;
-  }, "the proposal");
+    return (json["items"] as unknown[]).length > 1 ? true : null;
+  }, "the proposals");
 }

@@ -60,7 +60,7 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
     for (let press = 0; press < 8; press += 1) await page.keyboard.press("ArrowLeft");
     const after = await page.getByRole("status").filter({ hasText: "Of 1,000 decisions" }).textContent();
     expect(after).not.toBe(before);
-    await page.getByText(/people can take 50/).waitFor();
+    await page.getByText(/people can take 250/).waitFor();
     const offers = page.getByRole("table", { name: "What a tighter or a looser promise would cost" });
     await offers.getByText("≤ 5 % wrong (now)").waitFor();
     expect(await offers.getByRole("row").count()).toBe(4);
@@ -192,14 +192,37 @@ describe.skipIf(!hasChromium)("the gates' pages in Chromium", () => {
   it("one button makes a proposal a change of the config", async () => {
     const page = await newPage();
     await signIn(page, room, "ada", `/gates/${gateTask}`);
-    await page.getByRole("heading", { name: /^Lower the gate for product identification in one store/ }).waitFor();
-    await page.getByRole("button", { name: "Change the config" }).press("Enter");
+    const proposal = page
+      .getByRole("listitem")
+      .filter({ has: page.getByRole("heading", { name: /^Lower the gate for product identification in one store/ }) });
+    await proposal.getByRole("button", { name: "Change the config" }).press("Enter");
     await page.getByLabel("Why").fill("The certificate allows it");
     await page.keyboard.press("Enter");
     await page.getByText("The config was changed; the agents are told.").waitFor();
     const layer = await callHub(room.hub.url, room.token, "GET", "/v1/config/layers/store/store_1");
     expect(layer.json).toMatchObject({ revision: 2 });
     expect(layer.json["text"]).not.toContain("0.97");
-    await page.getByRole("heading", { name: "Proposals" }).waitFor({ state: "detached" });
+    await proposal.waitFor({ state: "detached" });
+  });
+
+  it("a promise that people can serve is proposed, and another one begins with no label", async () => {
+    const page = await newPage();
+    await signIn(page, room, "ada", `/gates/${gateTask}`);
+    const proposal = page.getByRole("listitem").filter({
+      has: page.getByRole("heading", { name: /^Promise at most [\d.]+ % wrong .*: people can look at 250/ }),
+    });
+    await proposal.getByText(/everything goes to people until labels of its own prove a gate threshold/).waitFor();
+    await proposal.getByRole("button", { name: "Change the config" }).press("Enter");
+    await page.getByLabel("Why").fill("Two people are ill");
+    await page.keyboard.press("Enter");
+    await page.getByText("The config was changed; the agents are told.").waitFor();
+    const { json } = await callHub(room.hub.url, room.token, "GET", "/v1/config/layers/fleet/-");
+    expect(json["text"]).toMatch(/max_error: 0\.[1-9]\d*, delta: 0\.1 /);
+    expect(json["text"]).not.toContain("max_error: 0.05");
+    // Nothing is lowered by it: what was certified is withdrawn until the new promise is.
+    await page.locator(".stats").getByText("nothing is accepted").waitFor({ timeout: 10_000 });
+    await page.getByText(/labels more until the launch is tried/).waitFor();
+    const lines = page.getByRole("table", { name: "Certificates, newest first" }).getByRole("row");
+    await lines.nth(2).getByText("another promise").waitFor();
   });
 });

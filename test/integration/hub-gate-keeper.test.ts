@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { gateDetail } from "../../cloud-sync/hub/gate/gate-detail.ts";
 import { listGates, newestState } from "../../cloud-sync/hub/gate/gate-list.ts";
 import { raiseGate, raiseOf } from "../../cloud-sync/hub/gate/gate-raising.ts";
-import { changeLimits, type GateLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
-import { endProposal, renewProposals } from "../../cloud-sync/hub/gate/proposal-desk.ts";
 import { missShareOf } from "../../cloud-sync/hub/gate/label-quality.ts";
 import { adjusted } from "../../models/measure/store-adjustment.ts";
 import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
@@ -229,6 +228,51 @@ function keeperSuite(
     expect(await state()).toMatchObject({ kind: "lapsed", gate_threshold: null, lapse_ms: null });
   });
 
+  test("the pace of the labels is told until the launch is tried", async () => {
+    const { task, held, judge, keep } = await begin();
+    const name = { level: "fleet", scope: "-", task, label: null, rung: "fine" } as const;
+    const pace = async () => {
+      const nowMs = Math.round(clock.wallMs());
+      return (await place.database.read((db) => gateDetail(db, admin, name, nowMs))).labelsPerDay;
+    };
+    await judge(await held(30, { confidence: 0.95 }));
+    await keep();
+    // Thirty in a moment say nothing of a day.
+    expect(await pace()).toBeNull();
+    clock.advance(86_400_000);
+    await judge(await held(20, { confidence: 0.95 }));
+    await keep();
+    expect(await pace()).toBeCloseTo(50, 1);
+    await judge(await held(40, { confidence: 0.95 }));
+    await keep();
+    expect(await pace()).toBeNull();
+  });
+
+  test("a store's own contract is shown by the model's confidences, whatever calibration a group has fitted for it", async () => {
+    const { task, held, judge, keep } = await begin();
+    const before = { confidence: 0.8, sample: { isUncertified: false } };
+    await judge(await held(120, before));
+    await judge(await held(60, { ...before, store: "store_2" }));
+    await judge(await held(60, { ...before, store: "store_2" }), true);
+    await keep();
+    await judge(await held(1, { confidence: 0.8 }));
+    await keep();
+    const thresholds = async (level: "fleet" | "store", scope: string) => {
+      const name = { level, scope, task, label: null, rung: "fine" } as const;
+      const { figures } = await place.database.read((db) => gateDetail(db, admin, name, Math.round(clock.wallMs())));
+      return figures.curve.map(({ gateThreshold }) => gateThreshold);
+    };
+    expect(await thresholds("fleet", "-")).not.toContain(0.8);
+    await place.database.write(async ({ db }) => {
+      await db
+        .updateTable("gate_contracts")
+        .set({ level: "store", scope: "store_1" })
+        .where("task", "=", task)
+        .execute();
+    });
+    expect(await thresholds("store", "store_1")).toEqual([0.8]);
+  });
+
   test("a lapsed certificate says what was proved, and that nothing is in force", async () => {
     const { task, held, judge, keep } = await begin();
     await judge(await held(90, { confidence: 0.95 }));
@@ -339,66 +383,6 @@ function keeperSuite(
     clock.advance(3_600_000);
     await keep();
     expect(await accepted()).toBe(127);
-  });
-
-  test("a floor that costs reviews is proposed, applied by a person with one call, and not proposed again", async () => {
-    const { task, held, judge, keep } = await begin();
-    await judge(await held(160, { confidence: 0.9 }));
-    await keep();
-    await place.database.write(({ db }) =>
-      db
-        .insertInto("config_layers")
-        .values({
-          ...{ layer: "store", scope: "store_1", revision: 4, changed_ms: 1, changed_by: "test" },
-          text: `# ours\nthresholds:\n  ${task}: 0.99 # careful\n`,
-        })
-        .execute(),
-    );
-    expect(await renewProposals(place.parts, task)).toBe(1);
-    expect(await renewProposals(place.parts, task)).toBe(1);
-    const [row] = await place.database.read((db) =>
-      db.selectFrom("gate_proposals").selectAll().where("task", "=", task).execute(),
-    );
-    const id = row?.proposal_id ?? "";
-    const narrow = { ...admin, stores: ["store_2"] };
-    await expect(endProposal(place.parts, narrow, id, "applied", "x")).rejects.toMatchObject({ code: "HP_NOT_FOUND" });
-    const applied = await endProposal(place.parts, admin, id, "applied", "looks right");
-    expect(applied).toMatchObject({ state: "applied", kind: "drop_floor", endedBy: "Olga", stores: ["store_1"] });
-    expect(applied.title).toMatch(
-      /^Lower the gate for task \d+ in one store: 1000 fewer reviews per 1,000, error bound /,
-    );
-    const layer = await place.database.read((db) =>
-      db.selectFrom("config_layers").selectAll().where("scope", "=", "store_1").executeTakeFirstOrThrow(),
-    );
-    expect(layer).toMatchObject({ revision: 5, changed_by: "Olga" });
-    expect(layer.text).not.toContain(task);
-    await expect(endProposal(place.parts, admin, id, "applied", "x")).rejects.toMatchObject({ code: "HP_CONFLICT" });
-    expect(await renewProposals(place.parts, task)).toBe(0);
-  });
-
-  test("within limits that a person has set the hub applies a proposal itself, and beyond them it waits", async () => {
-    const { task, held, judge, keep } = await begin();
-    await judge(await held(160, { confidence: 0.9 }));
-    await keep();
-    const put = (text: string) =>
-      place.database.write(({ db }) =>
-        db
-          .insertInto("config_layers")
-          .values({ layer: "store", scope: "store_1", revision: 9, changed_ms: 1, changed_by: "test", text })
-          .onConflict((known) => known.columns(["layer", "scope"]).doUpdateSet({ text, revision: 9 }))
-          .execute(),
-      );
-    await put(`thresholds: { ${task}: 0.99 }\n`);
-    const limits: GateLimits = { kinds: ["drop_floor"], gateThresholdMin: 0.95, errorBoundMax: 0.2, storesMax: 1 };
-    await changeLimits(place.parts, admin, task, limits);
-    expect(await renewProposals(place.parts, task)).toBe(1);
-    await changeLimits(place.parts, admin, task, { ...limits, gateThresholdMin: 0.5 });
-    expect(await renewProposals(place.parts, task)).toBe(0);
-    const [row] = await place.database.read((db) =>
-      db.selectFrom("gate_proposals").selectAll().where("task", "=", task).execute(),
-    );
-    expect(row).toMatchObject({ state: "applied", ended_by: "hub", why: "within the limits that person:p1 has set" });
-    await changeLimits(place.parts, admin, task, null);
   });
 }
 

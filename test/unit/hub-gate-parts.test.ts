@@ -9,7 +9,8 @@ import { isWithinLimits } from "../../cloud-sync/hub/gate/gate-limits.ts";
 import { clopperPearson } from "../../models/measure/binomial.ts";
 import { expectedCalibrationError } from "../../models/measure/calibration-error.ts";
 import { certify } from "../../models/measure/certify.ts";
-import { proposalsFor, type ProposalStore } from "../../cloud-sync/hub/gate/gate-proposals.ts";
+import { proposalsFor } from "../../cloud-sync/hub/gate/gate-proposals.ts";
+import { type ProposalStore } from "../../cloud-sync/hub/gate/proposal-parts.ts";
 import { certificate } from "../support/certificates.ts";
 
 const labels = (count: number, wrongBelow = 0.7) =>
@@ -171,16 +172,25 @@ describe("what another promise would mean", () => {
   });
 });
 
+const own = { model: "m", calibration: "none" };
+const evidence = (found: ReturnType<typeof labels>) => found.map((label) => ({ ...label, ...own, isEvidence: true }));
+const promised = (maxError: number, reviewsPer1000: number | null = null): ProposalStore["promise"] => ({
+  ...{ level: "fleet", scope: "-" },
+  contract: {
+    ...{ maxError, delta: 0.1, launchLabels: null, lapseAfterMs: 1, lapseAccepts: 1, auditShare: 0.1 },
+    ...{ reviewsPer1000, costs: null },
+  },
+});
 const store = (name: string, more: Partial<ProposalStore> = {}): ProposalStore => ({
-  ...{ store: name, number: { gateThreshold: 0.95, layer: "store", scope: name }, isUnderContract: true },
-  certified: { gateThreshold: 0.75, upperBound: 0.009 },
-  labels: labels(120),
+  ...{ store: name, number: { gateThreshold: 0.95, layer: "store", scope: name }, promise: promised(0.01) },
+  certified: { gateThreshold: 0.75, upperBound: 0.009, basis: "launch", ...own },
+  labels: evidence(labels(120)),
   ...more,
 });
 
 describe("proposals", () => {
   it("say what a floor costs where a certificate would allow more", () => {
-    const found = proposalsFor("product_identification", [store("a"), store("b"), store("c", { number: null })]);
+    const found = proposalsFor("product_identification", [store("a"), store("b"), store("c", { number: null })], 0);
     expect(found).toMatchObject([
       {
         ...{ kind: "drop_floor", stores: ["a", "b"], method: "certificate", lowest: 0.75, labels: 240 },
@@ -197,24 +207,90 @@ describe("proposals", () => {
   });
 
   it("are not made of few labels, of a floor that costs nothing, or where nothing is certified", () => {
-    expect(proposalsFor("t", [store("a", { labels: labels(20) })])).toEqual([]);
-    expect(proposalsFor("t", [store("a", { certified: null })])).toEqual([]);
-    expect(proposalsFor("t", [store("a", { certified: { gateThreshold: 0.95, upperBound: 0.01 } })])).toEqual([]);
+    const certified = { gateThreshold: 0.95, upperBound: 0.01, basis: "launch", ...own };
+    expect(proposalsFor("t", [store("a", { labels: evidence(labels(20)) })], 0)).toEqual([]);
+    expect(proposalsFor("t", [store("a", { certified: null })], 0)).toEqual([]);
+    expect(proposalsFor("t", [store("a", { certified })], 0)).toEqual([]);
   });
 
   it("offer the strictest contract that asks no more of people than a guessed number", () => {
     const number = { gateThreshold: 0.95, layer: "fleet" as const, scope: "-" };
     const guessed = ["a", "b", "c"].map((name) =>
-      store(name, { number, certified: null, isUnderContract: false, labels: labels(400) }),
+      store(name, { number, certified: null, promise: null, labels: evidence(labels(400)) }),
     );
-    const [found] = proposalsFor("cart", guessed);
+    const [found] = proposalsFor("cart", guessed, 0);
     expect(found).toMatchObject({ kind: "use_contract", edits: [{ layer: "fleet", scope: "-" }], labels: 1200 });
     expect(found?.edits[0]?.contract?.max_error).toBeLessThanOrEqual(0.01);
     expect(found?.after.reviewsPer1000).toBeLessThan(found?.before.reviewsPer1000 ?? 0);
   });
 
+  describe("where contract and people do not fit", () => {
+    // Of 1,000 decisions 400 are below 0.7, where a third is wrong; people can take 250 of them.
+    const certified = { gateThreshold: 0.7, upperBound: 0.009, basis: "launch", ...own };
+    const busy = (more: Partial<ProposalStore> = {}) =>
+      store("a", { number: null, promise: promised(0.01, 250), certified, labels: evidence(labels(1_200)), ...more });
+
+    it("name the strictest promise that people could serve, with what it would mean", () => {
+      const [found, ...others] = proposalsFor("cart", [busy()], 0);
+      expect(others).toEqual([]);
+      expect(found).toMatchObject({
+        ...{ kind: "loosen_contract", stores: ["a"], labels: 1_200, method: "fallback_auto" },
+        before: { gateThreshold: 0.7, errorBound: 0.009 },
+        edits: [{ layer: "fleet", scope: "-", replaces: { max_error: 0.01, delta: 0.1 } }],
+      });
+      expect(found?.before.reviewsPer1000).toBeCloseTo(400, 9);
+      const promise = found?.edits[0]?.contract?.max_error ?? 0;
+      expect(found?.after.errorBound).toBe(promise);
+      expect(found?.after.reviewsPer1000).toBeLessThanOrEqual(250);
+      expect(found?.title).toBe(
+        `Promise at most ${promise * 100} % wrong for cart in one store: people can look at 250 of 1,000, and 1 % asks for 400`,
+      );
+      // The same as what the page offers for that promise, and nothing stricter would do.
+      const { contract } = promised(promise, 250) ?? {};
+      const [, offer] = contract ? gateOffers(labels(1_200), contract, 0) : [];
+      expect(offer).toMatchObject({
+        gateThreshold: found?.after.gateThreshold,
+        reviewsPer1000: found?.after.reviewsPer1000,
+      });
+      const [, stricter] = contract ? gateOffers(labels(1_200), { ...contract, maxError: promise * 0.7 }, 0) : [];
+      expect(stricter?.reviewsPer1000).toBeGreaterThan(250);
+    });
+
+    it("are held to less by what reviewers overlook", () => {
+      const promise = promised(0.02, 250);
+      const promises = [0, 0.3].map(
+        (missShare) => proposalsFor("cart", [busy({ promise })], missShare)[0]?.after.errorBound ?? 0,
+      );
+      expect(promises[1]).toBeGreaterThan(promises[0] ?? 1);
+    });
+
+    it("are not made where people keep up, or where it is not the contract that they cannot keep up with", () => {
+      const none = (more: Partial<ProposalStore>) => expect(proposalsFor("cart", [busy(more)], 0)).toEqual([]);
+      none({ promise: promised(0.01, 400) });
+      none({ promise: promised(0.01, null) });
+      none({ certified: null });
+      none({ certified: { ...certified, basis: "raised" } });
+      // The certificate is still careful; the present promise would fit by what the labels show now.
+      none({ promise: promised(0.1, 250), certified: { ...certified, gateThreshold: 0.9 } });
+      // No label is of this model, or none of them proves anything.
+      none({ certified: { ...certified, model: "older" } });
+      none({ labels: busy().labels.map((label) => ({ ...label, isEvidence: false })) });
+      // People are missing: a promise twenty times as loose would need none of them.
+      none({ promise: promised(0.01, 0) });
+    });
+
+    it("are applied by the hub itself only where the limits name this kind, up to the promise that they bear", () => {
+      const [proposal] = proposalsFor("cart", [busy()], 0);
+      if (!proposal) throw new Error("there is no proposal");
+      const limits = { kinds: ["loosen_contract" as const], gateThresholdMin: 0.1, errorBoundMax: 0.2, storesMax: 2 };
+      expect(isWithinLimits(proposal, limits)).toBe(true);
+      expect(isWithinLimits(proposal, { ...limits, kinds: ["drop_floor", "use_contract"] })).toBe(false);
+      expect(isWithinLimits(proposal, { ...limits, errorBoundMax: 0.03 })).toBe(false);
+    });
+  });
+
   it("are applied by the hub itself only within the limits that a person has set", () => {
-    const [proposal] = proposalsFor("cart", [store("a"), store("b")]);
+    const [proposal] = proposalsFor("cart", [store("a"), store("b")], 0);
     if (!proposal) throw new Error("there is no proposal");
     const limits = { kinds: ["drop_floor" as const], gateThresholdMin: 0.7, errorBoundMax: 0.01, storesMax: 2 };
     expect(isWithinLimits(proposal, limits)).toBe(true);

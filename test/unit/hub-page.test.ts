@@ -4,7 +4,16 @@ import { inStoryOrder } from "../../cloud-sync/hub/cases/case-story.ts";
 import { boardOf } from "../../cloud-sync/hub/page/board.ts";
 import { answerShown, eventText, sourceText } from "../../cloud-sync/hub/page/case-words.ts";
 import { fieldProblemOf, typedNumber } from "../../cloud-sync/hub/page/field-problem.ts";
-import { byEpoch, certificateLines, raiseText, standing, stateWords } from "../../cloud-sync/hub/page/gate-words.ts";
+import {
+  byEpoch,
+  certificateLines,
+  launchText,
+  promiseText,
+  rangeText,
+  raiseText,
+  standing,
+  stateWords,
+} from "../../cloud-sync/hub/page/gate-words.ts";
 import { hubKey, type HubKey } from "../../cloud-sync/hub/page/frame/keys.ts";
 import { diffLines } from "../../cloud-sync/hub/page/line-diff.ts";
 import { addressOf, pageNames, placeOf } from "../../cloud-sync/hub/page/router.ts";
@@ -270,7 +279,8 @@ describe("the words of a case's story", () => {
 
 test("a gate that the hub does not keep is said to be so, whatever its certificate was", () => {
   const contract = { maxError: 0.01, delta: 0.05 };
-  const certified = { state: { kind: "certified" }, contract, overdueSinceMs: null };
+  const state = { kind: "certified", gateThreshold: 0.9, raised: null };
+  const certified = { state, contract, overdueSinceMs: null };
   expect(stateWords(certified)).toMatchObject({ text: "certified", tone: "good" });
   expect(stateWords({ ...certified, overdueSinceMs: 5 })).toMatchObject({ text: "not kept", tone: "bad" });
   expect(stateWords({ ...certified, contract: null }).text).toBe("a guessed number");
@@ -312,13 +322,45 @@ describe("what a gate's page says", () => {
     expect(standing({ state: null, certificates })).toBeNull();
   });
 
+  it("says how far the launch is, and about when it comes", () => {
+    const missing = { ...held, kind: "collecting", gateThreshold: null, labelsMissing: 240 };
+    expect(launchText({ state: held, labelsPerDay: null })).toBe("");
+    expect(launchText({ state: missing, labelsPerDay: null })).toBe(" 240 labels more until the launch is tried.");
+    expect(launchText({ state: missing, labelsPerDay: 96 })).toBe(
+      " 240 labels more until the launch is tried, in about 2 d 12 h at 96 a day.",
+    );
+  });
+
+  it("says that a person's word holds the gate, and not that agents accept under what is proved", () => {
+    const contract = { maxError: 0.01, delta: 0.05 };
+    const textOf = (gateThreshold: number | null, raised: number | "people" | null) =>
+      stateWords({ state: { kind: "certified", gateThreshold, raised }, contract, overdueSinceMs: null }).text;
+    expect([textOf(0.9, null), textOf(0.95, 0.95), textOf(null, "people")]).toEqual([
+      ...["certified", "raised by hand", "stopped by hand"],
+    ]);
+    // A raise below what is proved does nothing.
+    expect(textOf(0.9, 0.5)).toBe("certified");
+  });
+
+  it("does not call a gate threshold above the proved one a broken promise for want of labels", () => {
+    const [careful, proved] = curve;
+    if (!careful || !proved) throw new Error("the curve has two points");
+    expect(promiseText(careful, 0.2, 0.7)).toBe("These labels would keep the promise.");
+    expect(promiseText(careful, 0.05, 0.7)).toContain("too few labels reach this one");
+    expect(promiseText(proved, 0.05, 0.7)).toBe("These labels do not show that the promise would hold.");
+    expect(promiseText(careful, 0.05, null)).toBe("These labels do not show that the promise would hold.");
+    expect(promiseText(null, 0.05, 0.7)).toBe("");
+    expect(rangeText(0.357, 0.827)).toBe("35.7 – 82.7 %");
+  });
+
   it("says before a raise what it would do to people's work", () => {
-    expect(raiseText({ state: held, figures }, 0.9)).toBe(
+    expect(raiseText({ state: held, figures, rung: "fine" }, 0.9)).toBe(
       "By 100 labels: 400 → 800 reviews per 1,000 decisions, and 30.0 → 0.0 wrong accepts.",
     );
-    expect(raiseText({ state: held, figures }, null)).toContain("400 → 1000 reviews");
+    expect(raiseText({ state: held, figures, rung: "fine" }, null)).toContain("400 → 1000 reviews");
+    expect(raiseText({ state: held, figures, rung: "coarse" }, null)).toContain("that the fine gate leaves");
     const collecting = { ...held, gateThreshold: null };
-    expect(raiseText({ state: collecting, figures }, 0.9)).toContain("nothing below 0.9 will be");
-    expect(raiseText({ state: held, figures: { ...figures, curve: [] } }, 0.9)).toContain("no label");
+    expect(raiseText({ state: collecting, figures, rung: "fine" }, 0.9)).toContain("nothing below 0.9 will be");
+    expect(raiseText({ state: held, figures: { ...figures, curve: [] }, rung: "fine" }, 0.9)).toContain("no label");
   });
 });

@@ -13,6 +13,7 @@ import { gateTerms } from "./store-terms.ts";
 import { missShareOf } from "./label-quality.ts";
 import { type GateContract } from "./gate-contracts.ts";
 import { gateColumns, newestState, type GateName, type GateStateLine } from "./gate-list.ts";
+import { labelsPerDay } from "./label-rate.ts";
 import { overdueSince } from "./gate-overdue.ts";
 import { raiseOf, type GateRaise } from "./gate-raising.ts";
 import { type GateLabelSource } from "./gate-tables.ts";
@@ -56,6 +57,11 @@ export interface GateDetail extends GateName {
   readonly byRule: { readonly labels: number; readonly wrong: number };
   /** Cases that nobody has spoken of, of which others are still to speak, and labels that are not counted yet. */
   readonly waiting: { readonly open: number; readonly pending: number; readonly ready: number };
+  /**
+   * Labels a day that the launch waits for, by the last week; null where it was tried, where too few have come to tell, and of
+   * coarse answers, whose labels do not all count.
+   */
+  readonly labelsPerDay: number | null;
   /** Evidence over time, oldest first. */
   readonly evidence: readonly EvidenceAt[];
   /** The newest first, each with what ended it. */
@@ -75,8 +81,12 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName, n
   const model = state ?? (await newestModel(db, name, stores));
   const all = model === null ? [] : await labelsOf(db, name, stores, model);
   const rows = await spokenOf(db, name, all, state?.residual?.below ?? null);
+  // Only under a group's contract the gate compares confidences of the store's own calibration.
+  const isOfGroup = contracts.size > 0 && name.level !== "store";
   const adjusts =
-    model === null || name.rung === "coarse" ? new Map<string, StoreAdjustment>() : await adjustsOf(db, name, model);
+    model === null || name.rung === "coarse" || !isOfGroup
+      ? new Map<string, StoreAdjustment>()
+      : await adjustsOf(db, name, model);
   const shown = (some: Counted): readonly FigureLabel[] =>
     some
       .filter((row) => row.is_rule === 0)
@@ -103,6 +113,10 @@ export async function gateDetail(db: Db, caller: PersonCaller, name: GateName, n
     sources: bySource(rows.filter((row) => row.is_rule === 0)),
     byRule: countsOf(rows.filter((row) => row.is_rule === 1)),
     waiting: await waitingOf(db, name, stores),
+    labelsPerDay:
+      name.rung === "fine" && state !== null && (state.labelsMissing ?? 0) > 0
+        ? await labelsPerDay(db, name, stores.slice(0, storesAskedMax), state, nowMs)
+        : null,
     evidence: state === null ? [] : await evidenceOf(db, name, state),
     raise: await raiseOf(db, name),
     certificates: withEnds(await certificatesOf(db, name), state),

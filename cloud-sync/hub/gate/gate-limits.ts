@@ -3,11 +3,11 @@ import { type Kysely } from "kysely";
 import { type PersonCaller } from "../api/caller.ts";
 import { type HubTables } from "../database/tables.ts";
 import { type HubParts } from "../room.ts";
-import { type GateProposal } from "./gate-proposals.ts";
+import { type GateProposal } from "./proposal-parts.ts";
 
 /** Within what the hub may apply a proposal by itself. A person sets it, task by task; without it the hub only proposes. */
 export const gateLimitsSchema = z.strictObject({
-  kinds: z.array(z.enum(["drop_floor", "use_contract"])).min(1),
+  kinds: z.array(z.enum(["drop_floor", "use_contract", "loosen_contract"])).min(1),
   /** No gate threshold may end up below it. */
   gateThresholdMin: z.number().min(0).max(1),
   /** A proposal whose error bound is above it, or unknown, waits for a person. */

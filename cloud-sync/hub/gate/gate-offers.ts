@@ -1,7 +1,7 @@
 import { certify } from "../../../models/measure/certify.ts";
 import { decisionPrice, type DecisionPrice } from "../../../models/measure/decision-costs.ts";
 import { type GateContract } from "./gate-contracts.ts";
-import { figureAt, gateFigures } from "./gate-figures.ts";
+import { figureAt, gateFigures, type FigurePoint } from "./gate-figures.ts";
 import { type FigureLabel } from "./figure-label.ts";
 
 /** What another contract would mean, by the labels at hand: a preview, for people to choose by. It certifies nothing. */
@@ -31,29 +31,49 @@ export function gateOffers(
   missShare: number,
 ): readonly GateOffer[] {
   if (labels.length === 0) return [];
-  const { curve, method } = gateFigures(labels);
-  const isCertain = method === "clopper_pearson";
-  const confidence = Float64Array.from(labels, (label) => label.confidence);
-  const correct = Float64Array.from(labels, (label) => (label.isWrong ? 0 : 1));
+  const known = offerLabels(labels);
   return times
     .map((factor) => factor * maxError)
     .filter((error) => error < 1)
-    .map((error) => {
-      const held = error * (1 - missShare);
-      const gateThreshold = isCertain
-        ? certify(confidence, correct, { maxError: held, delta: delta / 2 }).gateThreshold
-        : (curve.findLast((point) => point.upper <= held)?.gateThreshold ?? null);
-      const point = gateThreshold === null ? null : figureAt(curve, gateThreshold);
-      const counted = countAt(labels, gateThreshold);
-      // Exactly where every decision has a label; the curve's points are a share of a hundredth apart.
-      const coverage = isCertain ? counted.accepted / labels.length : (point?.coverage ?? 0);
-      const seen = isCertain ? counted.errors / Math.max(1, counted.accepted) : (point?.risk ?? 0);
-      return {
-        ...{ maxError: error, gateThreshold, labels: labels.length, ...counted, coverage },
-        ...decisionPrice({ coverage, risk: Math.min(1, seen / (1 - missShare)) }, costs ?? null),
-        method: isCertain ? ("fallback_auto" as const) : ("inverse_propensity" as const),
-      };
-    });
+    .map((error) => offerOf(known, { maxError: error, delta, costs: costs ?? null }, missShare));
+}
+
+/** Labels, sorted and counted once for several offers. */
+export interface OfferLabels {
+  readonly labels: readonly FigureLabel[];
+  readonly curve: readonly FigurePoint[];
+  readonly isCertain: boolean;
+  readonly confidence: Float64Array;
+  readonly correct: Float64Array;
+}
+
+export function offerLabels(labels: readonly FigureLabel[]): OfferLabels {
+  const { curve, method } = gateFigures(labels);
+  const confidence = Float64Array.from(labels, (label) => label.confidence);
+  const correct = Float64Array.from(labels, (label) => (label.isWrong ? 0 : 1));
+  return { labels, curve, isCertain: method === "clopper_pearson", confidence, correct };
+}
+
+/** Pure. `labels` are at least one. */
+export function offerOf(
+  { labels, curve, isCertain, confidence, correct }: OfferLabels,
+  { maxError, delta, costs }: Pick<GateContract, "maxError" | "delta" | "costs">,
+  missShare: number,
+): GateOffer {
+  const held = maxError * (1 - missShare);
+  const gateThreshold = isCertain
+    ? certify(confidence, correct, { maxError: held, delta: delta / 2 }).gateThreshold
+    : (curve.findLast((point) => point.upper <= held)?.gateThreshold ?? null);
+  const point = gateThreshold === null ? null : figureAt(curve, gateThreshold);
+  const counted = countAt(labels, gateThreshold);
+  // Exactly where every decision has a label; the curve's points are a share of a hundredth apart.
+  const coverage = isCertain ? counted.accepted / labels.length : (point?.coverage ?? 0);
+  const seen = isCertain ? counted.errors / Math.max(1, counted.accepted) : (point?.risk ?? 0);
+  return {
+    ...{ maxError, gateThreshold, labels: labels.length, ...counted, coverage },
+    ...decisionPrice({ coverage, risk: Math.min(1, seen / (1 - missShare)) }, costs ?? null),
+    method: isCertain ? "fallback_auto" : "inverse_propensity",
+  };
 }
 
 function countAt(labels: readonly FigureLabel[], gateThreshold: number | null) {

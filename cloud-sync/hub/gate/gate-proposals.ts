@@ -1,73 +1,35 @@
-import { type HubLayer } from "../config/config-tables.ts";
 import { figureAt, gateFigures } from "./gate-figures.ts";
-import { type FigureLabel } from "./figure-label.ts";
+import { fitProposals } from "./fit-proposals.ts";
+import {
+  labelsMin,
+  percent,
+  placesText,
+  reviewsOf,
+  savedMin,
+  wordsOf,
+  type GateProposal,
+  type ProposalStore,
+  type ProposedEdit,
+} from "./proposal-parts.ts";
 
-/** What could be changed in the config so that people look at fewer cases, with what it would have meant. Pure. */
-export interface GateProposal {
-  readonly kind: ProposalKind;
-  readonly task: string;
-  /** One line for people. */
-  readonly title: string;
-  readonly stores: readonly string[];
-  readonly before: Preview;
-  readonly after: Preview;
-  /** The lowest gate threshold that any store would have. */
-  readonly lowest: number;
-  /** Labels of the last 30 days that the preview is made of. */
-  readonly labels: number;
-  /** How the bound was made: of the certificate, or a preview's interval of 95 %. */
-  readonly method: "certificate" | "inverse_propensity" | "clopper_pearson";
-  /** Layers that would say something else, and what. */
-  readonly edits: readonly ProposedEdit[];
-}
-
-/** `drop_floor`: a number below a contract holds the gate up. `use_contract`: a guessed number could be a contract. */
-type ProposalKind = "drop_floor" | "use_contract";
-
-interface Preview {
-  /** Reviews for each thousand decisions, without those of audits. */
-  readonly reviewsPer1000: number;
-  /** Null where it differs between the stores. */
-  readonly gateThreshold: number | null;
-  /** Upper bound of the share that is wrong among the accepted; null where none is known. */
-  readonly errorBound: number | null;
-}
-
-export interface ProposedEdit {
-  readonly layer: HubLayer;
-  readonly scope: string;
-  /** Undefined takes the task's number out. */
-  readonly contract?: { readonly max_error: number; readonly delta: number };
-}
-
-/** One store as its config and certificate stand. */
-export interface ProposalStore {
-  readonly store: string;
-  /** The number of the task in force here, and the layer that gives it; null where there is none. */
-  readonly number: { readonly gateThreshold: number; readonly layer: HubLayer; readonly scope: string } | null;
-  /** What is certified here; null without a contract, and where nothing is. */
-  readonly certified: { readonly gateThreshold: number; readonly upperBound: number | null } | null;
-  readonly isUnderContract: boolean;
-  /** Labels of the last 30 days, as the gate compares them. */
-  readonly labels: readonly FigureLabel[];
-}
-
-/** Fewer labels than this preview nothing. */
-const labelsMin = 100;
-/** Less than one review in a thousand is not worth a change. */
-const savedMin = 1;
 /** Contracts that are proposed, from strict to loose. */
 const ladder = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05];
 const delta = 0.05;
 
-export function proposalsFor(task: string, stores: readonly ProposalStore[]): readonly GateProposal[] {
-  return [...floorProposals(task, stores), ...contractProposals(task, stores)];
+/** Pure. `missShare`: the share of the model's errors that reviewers are taken to overlook. */
+export function proposalsFor(
+  task: string,
+  stores: readonly ProposalStore[],
+  missShare: number,
+): readonly GateProposal[] {
+  const guessed = [...floorProposals(task, stores), ...contractProposals(task, stores)];
+  return [...guessed, ...fitProposals(task, stores, missShare)];
 }
 
 function floorProposals(task: string, stores: readonly ProposalStore[]): readonly GateProposal[] {
   const held = stores.filter(
-    ({ number, certified, isUnderContract }) =>
-      isUnderContract && number !== null && certified !== null && number.gateThreshold > certified.gateThreshold,
+    ({ number, certified, promise }) =>
+      promise !== null && number !== null && certified !== null && number.gateThreshold > certified.gateThreshold,
   );
   const labels = held.flatMap((one) => one.labels);
   if (held.length === 0 || labels.length < labelsMin) return [];
@@ -101,7 +63,7 @@ function floorProposals(task: string, stores: readonly ProposalStore[]): readonl
 function contractProposals(task: string, stores: readonly ProposalStore[]): readonly GateProposal[] {
   const groups = new Map<string, ProposalStore[]>();
   for (const store of stores) {
-    if (store.isUnderContract || store.number === null) continue;
+    if (store.promise !== null || store.number === null) continue;
     const key = `${store.number.layer}/${store.number.scope}`;
     groups.set(key, [...(groups.get(key) ?? []), store]);
   }
@@ -145,19 +107,6 @@ function contractFor(task: string, group: readonly ProposalStore[]): GateProposa
   return null;
 }
 
-/** Reviews in a thousand decisions, by what the labels stand for. */
-function reviewsOf(stores: readonly ProposalStore[], gateOf: (store: ProposalStore) => number): number {
-  let [whole, asked] = [0, 0];
-  for (const store of stores) {
-    const gateThreshold = gateOf(store);
-    for (const { confidence, propensity } of store.labels) {
-      whole += 1 / propensity;
-      if (confidence < gateThreshold) asked += 1 / propensity;
-    }
-  }
-  return whole === 0 ? 0 : (asked / whole) * 1000;
-}
-
 function layersOf(stores: readonly ProposalStore[]): readonly ProposedEdit[] {
   const edits = new Map<string, ProposedEdit>();
   for (const { number } of stores) {
@@ -167,17 +116,8 @@ function layersOf(stores: readonly ProposalStore[]): readonly ProposedEdit[] {
 }
 
 function titleOf(what: string, stores: number, saved: number, bound: number | null): string {
-  const where = stores === 1 ? "one store" : `${stores} stores`;
   const reviews = Math.round(saved) === 1 ? "1 fewer review" : `${Math.round(saved)} fewer reviews`;
-  return `${what} in ${where}: ${reviews} per 1,000${bound === null ? "" : `, error bound ${percent(bound)}`}`;
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(2))} %`;
-}
-
-function wordsOf(task: string): string {
-  return task.replaceAll(/[_-]/g, " ");
+  return `${what} in ${placesText(stores)}: ${reviews} per 1,000${bound === null ? "" : `, error bound ${percent(bound)}`}`;
 }
 
 function only(values: readonly (number | undefined)[]): number | null {

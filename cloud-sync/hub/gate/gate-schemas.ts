@@ -80,6 +80,7 @@ export const gateDetailSchema = z.strictObject({
   sources: z.array(z.strictObject({ source: text, labels: count, wrong: count })),
   byRule: z.strictObject({ labels: count, wrong: count }),
   waiting: z.strictObject({ open: count, pending: count, ready: count }),
+  labelsPerDay: z.number().nullable(),
   evidence: z.array(
     z.strictObject({
       ...{ atMs: wallMs, epoch: count, kind: text, labels: count, errors: count, lnEvidence: z.number() },
@@ -108,16 +109,18 @@ export const gateDetailSchema = z.strictObject({
 const preview = z.strictObject({
   ...{ reviewsPer1000: z.number(), gateThreshold: share.nullable(), errorBound: share.nullable() },
 });
+const proposedContract = z.strictObject({ max_error: share, delta: share });
 export const proposalSchema = z.strictObject({
   ...{ id: text, state: z.enum(["open", "applied", "dismissed", "superseded"]) },
   ...{ madeMs: wallMs, endedMs: wallMs.nullable(), endedBy: text.nullable(), why: text.nullable() },
-  kind: z.enum(["drop_floor", "use_contract"]),
+  kind: z.enum(["drop_floor", "use_contract", "loosen_contract"]),
   ...{ task: text, title: text, stores: z.array(text), before: preview, after: preview, lowest: share, labels: count },
-  method: z.enum(["certificate", "inverse_propensity", "clopper_pearson"]),
+  method: z.enum(["certificate", "fallback_auto", "inverse_propensity", "clopper_pearson"]),
   edits: z.array(
     z.strictObject({
       ...{ layer: z.enum(hubLayers), scope: text },
-      contract: z.strictObject({ max_error: share, delta: share }).optional(),
+      contract: proposedContract.optional(),
+      replaces: proposedContract.optional(),
     }),
   ),
 });

@@ -7,9 +7,11 @@ import { readLayer } from "../config/config-reading.ts";
 import { type HubTransaction } from "../database/database.ts";
 import { type HubParts } from "../room.ts";
 import { isWithinLimits, readLimits } from "./gate-limits.ts";
-import { proposalsFor, type GateProposal, type ProposedEdit } from "./gate-proposals.ts";
+import { proposalsFor } from "./gate-proposals.ts";
 import { type GateTables } from "./gate-tables.ts";
+import { missShareOf } from "./label-quality.ts";
 import { proposalStores } from "./proposal-inputs.ts";
+import { type GateProposal, type ProposedEdit } from "./proposal-parts.ts";
 
 /** Proposals are kept until somebody applies or dismisses them, or the world has moved on. */
 
@@ -34,7 +36,11 @@ const dismissedMs = 30 * 86_400_000;
 export async function renewProposals(parts: HubParts, task: string): Promise<number> {
   const { database, clock } = parts;
   const nowMs = Math.round(clock.wallMs());
-  const found = proposalsFor(task, await database.read((db) => proposalStores(db, parts.hasher, task, nowMs)));
+  const [stores, missShare] = await database.read(async (db) => [
+    await proposalStores(db, parts.hasher, task, nowMs),
+    await missShareOf({ db }, task),
+  ]);
+  const found = proposalsFor(task, stores, missShare);
   await database.write(async (trx) => {
     const known = await trx.db
       .selectFrom("gate_proposals")
@@ -195,12 +201,12 @@ async function apply(
   trx: HubTransaction,
   caller: LayerEditor,
   { task, title }: GateProposal,
-  { layer, scope, contract }: ProposedEdit,
+  edit: ProposedEdit,
   why: string,
 ): Promise<void> {
+  const { layer, scope } = edit;
   const { text, revision } = await readLayer(trx.db, { layer, scope });
-  const path = pathOf(text, layerFile(layer, scope), task);
-  const edited = path && editLayer(text, path, contract);
+  const edited = editedBy(edit, text, task);
   if (edited === null) {
     throw new HoldpointError("HP_CONFLICT", `${layerFile(layer, scope)} does not say this any more`, {
       hint: "Change the layer by hand, or wait for the next proposal.",
@@ -209,14 +215,17 @@ async function apply(
   await applyEdit(parts, trx, caller, { layer, scope, text: edited, revision, why: `${title} (${why})` }, null);
 }
 
-/** Where the layer gives the task's number; null where it gives none. */
-function pathOf(text: string, file: string, task: string): readonly string[] | null {
-  const parsed = parseLayer(text, file);
+/** The layer's text as the proposal would have it; null where the layer does not say any more what the proposal is about. */
+function editedBy({ layer, scope, contract, replaces }: ProposedEdit, text: string, task: string): string | null {
+  const parsed = parseLayer(text, layerFile(layer, scope));
   const given = parsed.ok ? parsed.document.values.thresholds?.[task] : undefined;
-  if (typeof given === "number") return ["thresholds", task];
-  const isLonger =
-    typeof given === "object" && given !== null && "default" in given && typeof given.default === "number";
-  return isLonger ? ["thresholds", task, "default"] : null;
+  const isLonger = typeof given === "object" && given !== null && !("max_error" in given);
+  const path = ["thresholds", task, ...(isLonger ? ["default"] : [])];
+  const own = isLonger ? given.default : given;
+  if (replaces === undefined) return typeof own === "number" ? editLayer(text, path, contract) : null;
+  // Of a contract one number changes: what else it says was not proposed to be another.
+  const isSame = typeof own === "object" && own !== null && own.max_error === replaces.max_error;
+  return isSame ? editLayer(text, [...path, "max_error"], contract?.max_error) : null;
 }
 
 export function keptOf(row: ProposalRow): KeptProposal {

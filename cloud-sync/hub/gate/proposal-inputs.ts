@@ -6,8 +6,8 @@ import { readStoreTexts } from "../config/config-reading.ts";
 import { fleetScope, type HubLayer } from "../config/config-tables.ts";
 import { type HubTables } from "../database/tables.ts";
 import { type IssuedCertificate } from "./certificate-issue.ts";
-import { type FigureLabel } from "./figure-label.ts";
-import { type ProposalStore } from "./gate-proposals.ts";
+import { type GateContract } from "./gate-contracts.ts";
+import { type ProposalLabel, type ProposalStore } from "./proposal-parts.ts";
 import { adjusted, type StoreAdjustment } from "../../../models/measure/store-adjustment.ts";
 
 type Db = Kysely<HubTables>;
@@ -25,14 +25,16 @@ export async function proposalStores(
 ): Promise<readonly ProposalStore[]> {
   const contracts = await db
     .selectFrom("gate_contracts")
-    .select(["store", "level", "scope"])
+    .select(["store", "level", "scope", "contract"])
     .where("task", "=", task)
     .where("label", "=", "")
     .where("rung", "=", "fine")
     .execute();
   const contractOf = new Map(contracts.map((row) => [row.store, row]));
   const certificates = await newestCertificates(db, task);
-  const labels = await labelsByStore(db, task, nowMs);
+  // Only under a group's contract the gate compares confidences of the store's own calibration.
+  const isAdjusted = (store: string): boolean => (contractOf.get(store)?.level ?? "store") !== "store";
+  const labels = await labelsByStore(db, task, nowMs, isAdjusted);
   const configs = new StoreConfigs(hasher);
   const resolved = new Map<string, ResolvedConfig>();
   const stores = await readStoreTexts(db, { layer: "fleet", scope: fleetScope });
@@ -40,16 +42,21 @@ export async function proposalStores(
     const key = JSON.stringify(texts);
     const config = resolved.get(key) ?? configs.resolve(store, texts);
     resolved.set(key, config);
-    const contract = contractOf.get(store);
-    const found = contract && certificates.get(`${contract.level}/${contract.scope}`);
+    const held = contractOf.get(store);
+    const found = held && certificates.get(`${held.level}/${held.scope}`);
     const number = numberOf(config, task, { store, region });
     if (number === undefined) return [];
-    const certified =
-      found && found.gateThreshold !== null
-        ? { gateThreshold: found.gateThreshold, upperBound: found.upperBound }
-        : null;
-    return [{ store, number, certified, isUnderContract: contract !== undefined, labels: labels.get(store) ?? [] }];
+    const promise = held
+      ? { level: held.level, scope: held.scope, contract: JSON.parse(held.contract) as GateContract }
+      : null;
+    return [{ store, number, certified: certifiedBy(found), promise, labels: labels.get(store) ?? [] }];
   });
+}
+
+function certifiedBy(found: IssuedCertificate | undefined): ProposalStore["certified"] {
+  if (!found || found.gateThreshold === null) return null;
+  const { gateThreshold, upperBound, basis, model, calibration } = found;
+  return { gateThreshold, upperBound, basis, model, calibration };
 }
 
 /** The number that a layer gives; null where none does; undefined where the config does not know the task. */
@@ -87,7 +94,8 @@ async function labelsByStore(
   db: Db,
   task: string,
   nowMs: number,
-): Promise<ReadonlyMap<string, readonly FigureLabel[]>> {
+  isAdjusted: (store: string) => boolean,
+): Promise<ReadonlyMap<string, readonly ProposalLabel[]>> {
   const rows = await db
     .selectFrom("gate_labels")
     .leftJoin("gate_adjusts", (join) =>
@@ -98,6 +106,7 @@ async function labelsByStore(
         .onRef("gate_adjusts.store", "=", "gate_labels.store"),
     )
     .select(["gate_labels.store", "gate_labels.confidence", "gate_labels.is_wrong", "gate_labels.propensity"])
+    .select(["gate_labels.model", "gate_labels.calibration", "gate_labels.propensity_min"])
     .select(["gate_adjusts.slope", "gate_adjusts.intercept"])
     .where("gate_labels.task", "=", task)
     .where("gate_labels.rung", "=", "fine")
@@ -107,11 +116,15 @@ async function labelsByStore(
     .orderBy("gate_labels.came_ms", "desc")
     .limit(labelsMax)
     .execute();
-  const stores = new Map<string, FigureLabel[]>();
-  for (const { store, confidence, is_wrong: isWrong, propensity, slope, intercept } of rows) {
-    const adjust: StoreAdjustment | null = slope === null ? null : { slope, offset: intercept ?? 0 };
+  const stores = new Map<string, ProposalLabel[]>();
+  for (const { store, confidence, slope, intercept, ...row } of rows) {
+    const adjust: StoreAdjustment | null =
+      slope === null || !isAdjusted(store) ? null : { slope, offset: intercept ?? 0 };
     const list = stores.get(store) ?? [];
-    list.push({ confidence: adjusted(confidence, adjust), isWrong: isWrong === 1, propensity });
+    list.push({
+      ...{ confidence: adjusted(confidence, adjust), isWrong: row.is_wrong === 1, propensity: row.propensity },
+      ...{ model: row.model, calibration: row.calibration, isEvidence: row.propensity_min > 0 },
+    });
     stores.set(store, list);
   }
   return stores;

@@ -2,9 +2,10 @@
 
 import type { GateCertificate, GateDetail, GateFigurePoint, GateLine, GateStateLine } from "./gates-api.web.ts";
 import type { Tone } from "./parts/parts.tsx";
+import { countText, durationText, plural } from "./words.ts";
 
 type GateStanding = Pick<GateLine, "contract" | "overdueSinceMs"> & {
-  readonly state: Pick<GateStateLine, "kind"> | null;
+  readonly state: Pick<GateStateLine, "kind" | "gateThreshold" | "raised"> | null;
 };
 
 interface StateWords {
@@ -30,6 +31,20 @@ const states: Readonly<Record<string, StateWords>> = {
   },
 };
 
+const stopped: StateWords = {
+  ...{ text: "stopped by hand", tone: "warn" },
+  about: "A gate threshold is proved, but somebody has sent everything to people.",
+};
+const raisedUp: StateWords = {
+  ...{ text: "raised by hand", tone: "warn" },
+  about: "A gate threshold is proved, and a higher one that somebody chose is in force.",
+};
+
+/** Whether a person's word is what holds the gate threshold where it is; a raise below what is proved does nothing. */
+export function isRaised({ gateThreshold, raised }: Pick<GateStateLine, "gateThreshold" | "raised">): boolean {
+  return raised !== null && (gateThreshold === null || gateThreshold === raised);
+}
+
 export function stateWords({ state, contract, overdueSinceMs }: GateStanding): StateWords {
   if (overdueSinceMs !== null) {
     return {
@@ -47,6 +62,9 @@ export function stateWords({ state, contract, overdueSinceMs }: GateStanding): S
       about: "No contract: the gate threshold is a number that somebody chose.",
     };
   }
+  if (state !== null && state.kind === "certified" && isRaised(state)) {
+    return state.gateThreshold === null ? stopped : raisedUp;
+  }
   return states[state?.kind ?? "collecting"] ?? { text: state?.kind ?? "", tone: "", about: "" };
 }
 
@@ -55,8 +73,24 @@ export function shareText(share: number): string {
   return `${Number((share * 100).toPrecision(share >= 0.1 ? 3 : 2))} %`;
 }
 
+/** 0.357, 0.827 → "35.7 – 82.7 %". */
+export function rangeText(lower: number, upper: number): string {
+  return `${shareText(lower).replace(" %", "")} – ${shareText(upper)}`;
+}
+
 export function gateText(gateThreshold: number | null): string {
   return gateThreshold === null ? "nothing is accepted" : String(Number(gateThreshold.toFixed(4)));
+}
+
+/** How far the launch is, and about when it will be tried at the pace of the last week. */
+export function launchText({ state, labelsPerDay }: Pick<GateDetail, "state" | "labelsPerDay">): string {
+  const missing = state?.labelsMissing ?? 0;
+  if (missing === 0) return "";
+  const pace =
+    labelsPerDay === null || labelsPerDay <= 0
+      ? ""
+      : `, in about ${durationText((missing / labelsPerDay) * 86_400_000)} at ${countText(Math.round(labelsPerDay))} a day`;
+  return ` ${plural(missing, "label")} more until the launch is tried${pace}.`;
 }
 
 /** What a certificate of coarse answers speaks of. */
@@ -91,8 +125,14 @@ export function whatIf(curve: readonly GateFigurePoint[], gateThreshold: number)
   };
 }
 
+/** What the labels of a gate stand for: the coarse one is asked only about what the fine one leaves. */
+export function decisionsOf({ rung }: Pick<GateDetail, "rung">): string {
+  return rung === "coarse" ? "decisions that the fine gate leaves" : "decisions";
+}
+
 /** What a raise would do to people's work and to wrong accepts, by the labels. Null: nothing is accepted any more. */
-export function raiseText({ state, figures }: Pick<GateDetail, "state" | "figures">, to: number | null): string {
+export function raiseText(gate: Pick<GateDetail, "state" | "figures" | "rung">, to: number | null): string {
+  const { state, figures } = gate;
   const now = state?.gateThreshold ?? null;
   if (now === null) {
     return to === null
@@ -103,9 +143,18 @@ export function raiseText({ state, figures }: Pick<GateDetail, "state" | "figure
   const [before, after] = [whatIf(figures.curve, now), whatIf(figures.curve, to ?? 2)];
   const [reviews, raised] = [before, after].map(({ reviewsPer1000 }) => Math.round(reviewsPer1000));
   return (
-    `By ${figures.labels.toLocaleString("en")} labels: ${reviews} → ${raised} reviews per 1,000 decisions, ` +
+    `By ${countText(figures.labels)} labels: ${reviews} → ${raised} reviews per 1,000 ${decisionsOf(gate)}, ` +
     `and ${before.wrongPer1000.toFixed(1)} → ${after.wrongPer1000.toFixed(1)} wrong accepts.`
   );
+}
+
+/** Whether the promise would hold at a gate threshold, as far as the labels tell; `proved` is the certified one. */
+export function promiseText(point: GateFigurePoint | null, promise: number | null, proved: number | null): string {
+  if (promise === null || point === null) return "";
+  if (point.upper <= promise) return "These labels would keep the promise.";
+  return proved !== null && point.gateThreshold > proved
+    ? "Above the proved gate threshold no more wrong ones pass than there; too few labels reach this one to show their share."
+    : "These labels do not show that the promise would hold.";
 }
 
 /** The lowest gate threshold whose interval stays below an error; null where none does. */

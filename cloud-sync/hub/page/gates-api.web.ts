@@ -110,6 +110,8 @@ export interface GateDetail extends Omit<GateLine, "stores" | "cap"> {
   readonly sources: readonly { readonly source: string; readonly labels: number; readonly wrong: number }[];
   readonly byRule: { readonly labels: number; readonly wrong: number };
   readonly waiting: { readonly open: number; readonly pending: number; readonly ready: number };
+  /** Labels a day that the launch waits for; null where nobody can tell. */
+  readonly labelsPerDay: number | null;
   readonly evidence: readonly {
     readonly atMs: number;
     readonly epoch: number;
@@ -137,6 +139,7 @@ export interface GateOffer {
 
 export interface GateProposal {
   readonly id: string;
+  readonly kind: string;
   readonly title: string;
   readonly before: GatePreview;
   readonly after: GatePreview;

@@ -1,7 +1,17 @@
 import { type JSX } from "preact";
 import { useId, useState } from "preact/hooks";
 import { type GateDetail, type GateFigurePoint } from "../gates-api.web.ts";
-import { bandTexts, gateText, lowestFor, shareText, whatIf } from "../gate-words.ts";
+import {
+  bandTexts,
+  decisionsOf,
+  gateText,
+  lowestFor,
+  promiseText,
+  rangeText,
+  shareText,
+  standing,
+  whatIf,
+} from "../gate-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { pathOf, SharePlot } from "../parts/share-plot.tsx";
 import { countText } from "../words.ts";
@@ -21,6 +31,8 @@ function Curve({ gate }: { readonly gate: GateDetail }): JSX.Element {
   const { figures, contract, state } = gate;
   const { curve } = figures;
   const promise = contract?.maxError ?? null;
+  const newest = standing(gate);
+  const proved = newest?.provedGateThreshold ?? newest?.gateThreshold ?? null;
   const start = indexOf(curve, state?.gateThreshold ?? null, promise);
   const [moved, setMoved] = useState<number | null>(null);
   const at = Math.min(curve.length - 1, moved ?? start);
@@ -44,7 +56,7 @@ function Curve({ gate }: { readonly gate: GateDetail }): JSX.Element {
           </>
         )}
       </SharePlot>
-      <WhatIf {...{ curve, at, onAt: setMoved, promise }} />
+      <WhatIf {...{ curve, at, onAt: setMoved, promise, proved, decisions: decisionsOf(gate) }} />
       <p class="quiet">
         The band is the {bandTexts[figures.method] ?? figures.method}; the dashed line is the promise. A certificate is
         made of stricter tests than this picture.
@@ -66,7 +78,7 @@ function Curve({ gate }: { readonly gate: GateDetail }): JSX.Element {
             { name: "Risk", cell: ({ risk }) => shareText(risk), isNumber: true },
             {
               name: "Interval",
-              cell: ({ lower, upper }) => `${shareText(lower)} – ${shareText(upper)}`,
+              cell: ({ lower, upper }) => rangeText(lower, upper),
               isNumber: true,
             },
           ]}
@@ -81,12 +93,13 @@ function WhatIf(props: {
   readonly at: number;
   readonly onAt: (at: number) => void;
   readonly promise: number | null;
+  readonly proved: number | null;
+  readonly decisions: string;
 }): JSX.Element {
-  const { curve, at, promise } = props;
+  const { curve, at, promise, proved } = props;
   const id = useId();
   const gateThreshold = curve[at]?.gateThreshold ?? 1;
   const means = whatIf(curve, gateThreshold);
-  const keeps = promise === null || means.point === null ? null : means.point.upper <= promise;
   return (
     <div class="what-if">
       <label for={id}>What if the gate threshold were {gateText(gateThreshold)}?</label>
@@ -100,14 +113,9 @@ function WhatIf(props: {
         onInput={(event) => props.onAt(Number(event.currentTarget.value))}
       />
       <p role="status">
-        Of 1,000 decisions people would look at <strong>{countText(Math.round(means.reviewsPer1000))}</strong>, and
-        about <strong>{means.wrongPer1000.toFixed(1)}</strong> (at most {means.wrongMaxPer1000.toFixed(1)}) of those
-        accepted would be wrong.{" "}
-        {keeps === null
-          ? ""
-          : keeps
-            ? "These labels would keep the promise."
-            : "These labels do not show that the promise would hold."}
+        Of 1,000 {props.decisions} people would look at <strong>{countText(Math.round(means.reviewsPer1000))}</strong>,
+        and about <strong>{means.wrongPer1000.toFixed(1)}</strong> (at most {means.wrongMaxPer1000.toFixed(1)}) of those
+        accepted would be wrong. {promiseText(means.point, promise, proved)}
       </p>
     </div>
   );

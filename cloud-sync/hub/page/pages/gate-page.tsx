@@ -1,7 +1,7 @@
 import { type JSX } from "preact";
 import { labelText } from "../../../review/page/wording.ts";
 import { gates, type GateDetail } from "../gates-api.web.ts";
-import { byEpoch, gateText, shareText, sourceTexts } from "../gate-words.ts";
+import { byEpoch, gateText, isRaised, shareText, sourceTexts } from "../gate-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { useLive } from "../parts/live.web.ts";
@@ -75,17 +75,18 @@ function Detail({ gate }: { readonly gate: GateDetail }): JSX.Element {
 
 /** What the promise and the people allow together, in reviews and in wrong ones. */
 function Capacity({ gate }: { readonly gate: GateDetail }): JSX.Element | null {
-  const { capacity, answerP95Ms } = gate;
+  const { capacity, answerP95Ms, state } = gate;
   if (capacity === null && answerP95Ms === null) return null;
   return (
     <section class="panel-card" aria-labelledby="capacity-title">
       <h2 id="capacity-title">What contract and people allow</h2>
       {capacity === null ? null : (
         <p>
-          The contract asks for <strong>{countText(Math.round(capacity.contract.reviewsPer1000))}</strong> reviews of
-          1,000 decisions, and people can take {countText(capacity.reviewsPer1000)}:{" "}
+          {state !== null && isRaised(state) ? "The gate, as it is raised," : "The contract"} asks for{" "}
+          <strong>{countText(Math.round(capacity.contract.reviewsPer1000))}</strong> reviews of 1,000 decisions, and
+          people can take {countText(capacity.reviewsPer1000)}:{" "}
           {capacity.binds === "contract"
-            ? "the contract decides, and people keep up."
+            ? "people keep up."
             : `people are what binds. ${countText(Math.round(capacity.spillPer1000))} of 1,000, those of the least expected loss, take the declared fallback.`}{" "}
           {capacity.capacity === null
             ? ""

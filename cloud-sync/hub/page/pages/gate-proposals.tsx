@@ -11,7 +11,7 @@ import { may } from "../session.ts";
 import { useSite } from "../site.ts";
 import { countText } from "../words.ts";
 
-/** What could be changed so that people look at fewer cases; one button makes it a change of the config. */
+/** What could be changed so that people look at fewer cases, or at no more than they can; one button makes it a change of the config. */
 export function ProposalList({ task }: { readonly task: string | null }): JSX.Element | null {
   const loaded = usePages(`proposals ${task ?? ""}`, (cursor) => gates.proposals(task, cursor));
   useLive("gates", loaded.reload);
@@ -47,15 +47,18 @@ export function ProposalList({ task }: { readonly task: string | null }): JSX.El
   );
 }
 
+const anewText =
+  "A promise begins with no label: everything goes to people until labels of its own prove a gate threshold.";
+
 function Preview({ proposal }: { readonly proposal: GateProposal }): JSX.Element {
-  const { before, after, labels, method, edits } = proposal;
+  const { kind, before, after, labels, method, edits } = proposal;
   return (
     <p class="quiet">
       Reviews per 1,000: {countText(Math.round(before.reviewsPer1000))} → {countText(Math.round(after.reviewsPer1000))}.
       Gate threshold: {before.gateThreshold === null ? "several" : gateText(before.gateThreshold)} →{" "}
       {after.gateThreshold === null ? "several" : gateText(after.gateThreshold)}.
-      {after.errorBound === null ? "" : ` Error bound ${shareText(after.errorBound)}.`} From {countText(labels)} labels,{" "}
-      {methodTexts[method] ?? method}. Changes{" "}
+      {after.errorBound === null ? "" : ` Error at most ${shareText(after.errorBound)}.`} From {countText(labels)}{" "}
+      labels, {methodTexts[method] ?? method}. Changes{" "}
       {edits.slice(0, 3).map((edit, index) => (
         <span key={`${edit.layer}/${edit.scope}`}>
           {index === 0 ? "" : ", "}
@@ -64,7 +67,7 @@ function Preview({ proposal }: { readonly proposal: GateProposal }): JSX.Element
           </a>
         </span>
       ))}
-      {edits.length > 3 ? ` and ${countText(edits.length - 3)} more` : ""}.
+      {edits.length > 3 ? ` and ${countText(edits.length - 3)} more` : ""}. {kind === "drop_floor" ? "" : anewText}
     </p>
   );
 }

@@ -1,6 +1,6 @@
 import { type JSX } from "preact";
 import { type GateDetail } from "../gates-api.web.ts";
-import { bandTexts, shareText } from "../gate-words.ts";
+import { bandTexts, rangeText, shareText } from "../gate-words.ts";
 import { DataTable } from "../parts/data-table.tsx";
 import { SharePlot } from "../parts/share-plot.tsx";
 import { countText } from "../words.ts";
@@ -41,7 +41,7 @@ export function Reliability({ gate }: { readonly gate: GateDetail }): JSX.Elemen
           rows={bins}
           keyOf={({ lower }) => String(lower)}
           columns={[
-            { name: "Confidence", cell: ({ lower, upper }) => `${shareText(lower)} – ${shareText(upper)}` },
+            { name: "Confidence", cell: ({ lower, upper }) => rangeText(lower, upper) },
             {
               name: "Labels",
               cell: ({ items, isFew }) => (isFew ? `${countText(items)}, few` : countText(items)),
@@ -51,7 +51,7 @@ export function Reliability({ gate }: { readonly gate: GateDetail }): JSX.Elemen
             { name: "Right", cell: ({ accuracy }) => shareText(accuracy), isNumber: true },
             {
               name: "Interval",
-              cell: ({ accuracyLower, accuracyUpper }) => `${shareText(accuracyLower)} – ${shareText(accuracyUpper)}`,
+              cell: ({ accuracyLower, accuracyUpper }) => rangeText(accuracyLower, accuracyUpper),
               isNumber: true,
             },
           ]}

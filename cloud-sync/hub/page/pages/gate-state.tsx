@@ -1,8 +1,8 @@
 import { type JSX } from "preact";
 import { type GateDetail } from "../gates-api.web.ts";
-import { basisTexts, gateText, restText, shareText, standing, stateWords, whatIf } from "../gate-words.ts";
+import { basisTexts, gateText, launchText, restText, shareText, standing, stateWords, whatIf } from "../gate-words.ts";
 import { Ago, Badge, Stat } from "../parts/parts.tsx";
-import { countText, durationText, plural } from "../words.ts";
+import { countText, durationText } from "../words.ts";
 
 /** How a gate stands: what was promised, what holds, what is proved, and who raised it. */
 export function GateState({ gate }: { readonly gate: GateDetail }): JSX.Element {
@@ -12,7 +12,7 @@ export function GateState({ gate }: { readonly gate: GateDetail }): JSX.Element 
     <>
       <p>
         <Badge tone={words.tone}>{words.text}</Badge> {words.about}
-        {state?.labelsMissing ? ` ${plural(state.labelsMissing, "label")} more until the launch is tried.` : ""}
+        {launchText(gate)}
         {state?.residual ? ` ${restText(state.residual.below)}` : ""}
       </p>
       <Raised gate={gate} />
@@ -40,7 +40,7 @@ function Raised({ gate: { state, raise } }: { readonly gate: GateDetail }): JSX.
   if (raised === null) return null;
   const to = raised === "people" ? "Everything goes to people" : `Raised to ${gateText(raised)}`;
   return (
-    <p class="note">
+    <p class="note warn">
       {raise === null ? (
         <span>{to}, by hand; the audit log says by whom.</span>
       ) : (

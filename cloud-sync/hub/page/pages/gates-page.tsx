@@ -74,6 +74,7 @@ function GateList(): JSX.Element {
   useLive("gates", loaded.reload);
   const { value } = loaded;
   const proved =
+    // What is stopped or raised by hand is proved as well; what is not kept counts as nothing.
     value?.filter(({ state, overdueSinceMs }) => overdueSinceMs === null && state?.kind === "certified").length ?? 0;
   return (
     <main id="main" class="page">
