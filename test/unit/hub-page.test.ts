@@ -350,7 +350,7 @@ describe("what a gate's page says", () => {
     expect(promiseText(proved, 0.05, 0.7)).toBe("These labels do not show that the promise would hold.");
     expect(promiseText(careful, 0.05, null)).toBe("These labels do not show that the promise would hold.");
     expect(promiseText(null, 0.05, 0.7)).toBe("");
-    expect(rangeText(0.357, 0.827)).toBe("35.7 – 82.7 %");
+    expect(rangeText(0.357, 0.827)).toBe("35.7 – 82.7\u00a0%");
   });
 
   it("says before a raise what it would do to people's work", () => {

@@ -73,9 +73,9 @@ export function shareText(share: number): string {
   return `${Number((share * 100).toPrecision(share >= 0.1 ? 3 : 2))} %`;
 }
 
-/** 0.357, 0.827 → "35.7 – 82.7 %". */
+/** 0.357, 0.827 → "35.7 – 82.7 %"; a line never begins with the percent sign. */
 export function rangeText(lower: number, upper: number): string {
-  return `${shareText(lower).replace(" %", "")} – ${shareText(upper)}`;
+  return `${shareText(lower).replace(" %", "")} – ${shareText(upper).replace(" ", "\u00a0")}`;
 }
 
 export function gateText(gateThreshold: number | null): string {
