@@ -227,8 +227,8 @@ export class HoldpointError extends Error {
 
   /** What a peer is told: an operational error as it is. The words of a bug may hold anything; they are for the log. */
   static told(cause: unknown): HoldpointError {
-    if (cause instanceof HoldpointError) return cause;
-    return new HoldpointError("HP_INTERNAL", "the server failed with this request", {
+    if (cause instanceof this) return cause;
+    return new this("HP_INTERNAL", "the server failed with this request", {
       cause,
       retryAfterMs: internalRetryMs,
     });

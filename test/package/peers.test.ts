@@ -47,6 +47,12 @@ describe("the package without its optional peers", () => {
     expect(stdout.trim()).toBe("loaded");
   });
 
+  it("shows an error under the name of its class, which a bundler changes where the class names itself", async () => {
+    const program = `import { HoldpointError } from "holdpoint/protocol"; console.log(new HoldpointError("HP_BUSY", "x"));`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", program], { cwd: folder });
+    expect(stdout).toMatch(/^HoldpointError: x\n/);
+  });
+
   it("helps, and names the package to install where one is needed", async () => {
     expect((await command("--help")).stdout).toContain("Confidence-gated decisions");
     await writeFile(join(folder, "store.yaml"), "store_id: store_1\ntasks: { shelf: {} }\n");
