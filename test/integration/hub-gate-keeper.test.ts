@@ -3,6 +3,7 @@ import { gateDetail } from "../../cloud-sync/hub/gate/gate-detail.ts";
 import { listGates, newestState } from "../../cloud-sync/hub/gate/gate-list.ts";
 import { raiseGate, raiseOf } from "../../cloud-sync/hub/gate/gate-raising.ts";
 import { missShareOf } from "../../cloud-sync/hub/gate/label-quality.ts";
+import { type CertificateState } from "../../models/measure/certificate-state.ts";
 import { adjusted } from "../../models/measure/store-adjustment.ts";
 import { type PersonCaller } from "../../cloud-sync/hub/api/caller.ts";
 import { addDecisions } from "../../cloud-sync/hub/fleet/decision-counts.ts";
@@ -307,6 +308,27 @@ function keeperSuite(
     });
     expect(await newest()).toMatchObject({ model, raised: null, gateThreshold: 0.9 });
     expect(await raise()).toBeNull();
+  });
+
+  test("a raise is kept for a model that has proved no less by now, and refused where it would move none", async () => {
+    const { task, held, judge, keep } = await begin();
+    const gate = { level: "fleet", scope: "-", task, label: null, rung: "fine" } as const;
+    await judge(await held(90, { confidence: 0.95 }));
+    await keep();
+    const raiseTo = (gateThreshold: number) => raiseGate(place.parts, admin, gate, { gateThreshold, why: "test" });
+    await expect(raiseTo(0.85)).rejects.toMatchObject({ code: "HP_CONFLICT" });
+    const raises = () =>
+      place.database.read(async (db) => {
+        const certificates = db.selectFrom("gate_states").select("state").where("purpose", "=", "certificate");
+        const rows = await certificates.where("task", "=", task).where("rung", "=", "fine").execute();
+        return rows.map(({ state }) => (JSON.parse(state) as CertificateState).raised);
+      });
+    expect(await raises()).toEqual([null]);
+    // Another model has proved nothing yet: it is raised at once, the first where it should ever come to prove less.
+    await judge(await held(1, { confidence: 0.95, sample: { model: `sha256:${"e".repeat(64)}` } }));
+    await keep();
+    expect(await raiseTo(0.85)).toMatchObject({ raised: 1 });
+    expect(await raises()).toEqual([0.85, 0.85]);
   });
 
   /** What the heartbeats of one store told, as `addDecisions` keeps it. */

@@ -187,7 +187,7 @@ export class StateBook {
     return new Set([...newest.values()].map(([key]) => key));
   }
 
-  /** `found` certificates are of that gate, and for `raised` of them the word is another one now. */
+  /** `found` certificates are of that gate, and at `raised` of them the word is another one now and says what holds. */
   raise(
     which: (row: StateRow) => boolean,
     gateThreshold: number | "people" | null,
@@ -196,13 +196,13 @@ export class StateBook {
     let raised = 0;
     for (const entry of found) {
       const { published, raised: before } = entry.life;
-      // A word never lowers what holds now, nor what somebody has said; to take a raise back leads to what is proved.
+      // A word never lowers what somebody has said; to take a raise back leads to what is proved.
       if (before === gateThreshold) continue;
-      if (typeof gateThreshold === "number") {
-        if (before === "people" || gateThreshold < Math.max(published.gateThreshold ?? 0, before ?? 0)) continue;
-      }
+      const isNumber = typeof gateThreshold === "number";
+      if (isNumber && (before === "people" || gateThreshold < (before ?? 0))) continue;
+      // Where more than that holds now the word is kept as well: what is proved may fall later, and not below it.
       this.#step(entry, { type: "raise", atMs: this.#options.nowMs, gateThreshold });
-      raised += 1;
+      if (!isNumber || gateThreshold >= (published.gateThreshold ?? 0)) raised += 1;
     }
     return { found: found.length, raised };
   }
