@@ -27,6 +27,11 @@ export interface Certificate extends ErrorContract {
   readonly upperBound: number | null;
   /** Estimated number of further labels before anything can be certified; 0 if something is. */
   readonly labelsNeeded: number;
+  /**
+   * Nothing is certified, and no number of labels like these would do: the model errs too often at every gate threshold.
+   * `labelsNeeded` then counts labels that are all right.
+   */
+  readonly tooManyErrors: boolean;
 }
 
 const gridPoints = 100;
@@ -52,6 +57,7 @@ export function certify(
   const grid = labelFreeGrid(confidence, correct);
   const best = walk(grid, labels, contract);
   const point = best?.point;
+  const needed = best === undefined ? labelsNeeded(grid, labels, contract) : { more: 0, tooManyErrors: false };
   return Object.freeze({
     method: "fallback_auto",
     maxError,
@@ -63,7 +69,8 @@ export function certify(
     coverage: (point?.accepted ?? 0) / labels,
     level: best?.level ?? null,
     upperBound: best === undefined ? null : clopperPearsonUpper(best.point.errors, best.point.accepted, best.level),
-    labelsNeeded: best === undefined ? needed(grid, labels, contract) : 0,
+    labelsNeeded: needed.more,
+    tooManyErrors: needed.tooManyErrors,
   });
 }
 
@@ -124,7 +131,11 @@ function walk(
 }
 
 /** Where no number of labels of this shape would do, the least that would if every further label were right. */
-function needed(grid: readonly CurvePoint[], labels: number, contract: ErrorContract): number {
+function labelsNeeded(
+  grid: readonly CurvePoint[],
+  labels: number,
+  contract: ErrorContract,
+): { readonly more: number; readonly tooManyErrors: boolean } {
   const more = labelsMissing(grid, labels, (larger, total) => walk(larger, total, contract) !== undefined);
-  return more ?? labelsAtLeast(contract.maxError, contract.delta);
+  return { more: more ?? labelsAtLeast(contract.maxError, contract.delta), tooManyErrors: more === null };
 }

@@ -102,9 +102,22 @@ describe("holdpoint gate certify", () => {
       coverage: 0,
       upperBound: null,
       labelsNeeded: 199,
+      tooManyErrors: false,
     });
     const words = gate(["certify", "--scores", "-", "--max-error", "0.01"], few);
     expect(words.out).toContain("nothing can be certified from 100 labels; about 199 more are needed");
+  });
+
+  it("says where more labels like these would not help", () => {
+    const half = csv(rows(400, 3).map((row, n) => ({ ...row, correct: n % 2 === 0 ? 0 : 1 })));
+    const { code, out } = gate(["certify", "--scores", "-", "--max-error", "0.1", "--json"], half);
+    expect(code).toBe(0);
+    // All of 29 right would do: 0.9^29 is the first power below 0.05.
+    expect(JSON.parse(out)).toMatchObject({ threshold: null, labelsNeeded: 29, tooManyErrors: true });
+    const words = gate(["certify", "--scores", "-", "--max-error", "0.1"], half);
+    expect(words.out).toContain(
+      "nothing can be certified from 400 labels; too many are wrong at every gate threshold, and more labels like these would not help",
+    );
   });
 
   it("says what it left out or counted as wrong", () => {

@@ -61,6 +61,7 @@ export interface GroupCertificate {
   readonly upperBound: number | null;
   readonly level: number | null;
   readonly labelsNeeded: number;
+  readonly tooManyErrors: boolean;
 }
 
 export function certificateOf({ key, confidence, correct }: ScoreGroup, contract: ErrorContract): GroupCertificate {
@@ -68,8 +69,12 @@ export function certificateOf({ key, confidence, correct }: ScoreGroup, contract
 }
 
 function shownCertificate(group: ScoreGroup["key"], certificate: Certificate): GroupCertificate {
-  const { gateThreshold, labels, accepted, errors, coverage, upperBound, level, labelsNeeded } = certificate;
-  return { group, threshold: gateThreshold, n: labels, accepted, errors, coverage, upperBound, level, labelsNeeded };
+  const { gateThreshold, labels, accepted, errors, coverage, upperBound, level, labelsNeeded, tooManyErrors } =
+    certificate;
+  return {
+    ...{ group, threshold: gateThreshold, n: labels, accepted, errors, coverage, upperBound, level },
+    ...{ labelsNeeded, tooManyErrors },
+  };
 }
 
 /** The curve at no more than `pointsMax` of its points, about equally many labels apart; the last one accepts all. */

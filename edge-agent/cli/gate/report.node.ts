@@ -8,7 +8,7 @@ import { type Report, reportOf } from "./report-data.ts";
 import { reportProgram } from "./report-page.web.ts";
 import { reportStyle } from "./report-style.ts";
 import { type Scores } from "./score-table.ts";
-import { groupName, notesOf, percent, whole } from "./wording.ts";
+import { groupName, neededText, notesOf, percent, whole } from "./wording.ts";
 
 /**
  * The report of `gate certify --html` and `gate curve --html`: one file that asks for nothing, not even a font. Its
@@ -65,8 +65,9 @@ function head({ certificates, groupsLeftOut }: Report, scores: Scores, { maxErro
 ${notes.map((note) => `${escaped(note)}.`).join(" ")}</p>`;
 }
 
-function verdict({ threshold, n, coverage, labelsNeeded }: GroupCertificate): string {
-  if (threshold === null) return `${whole(n)} labels certify nothing; about ${whole(labelsNeeded)} more are needed`;
+function verdict(certificate: GroupCertificate): string {
+  const { threshold, n, coverage } = certificate;
+  if (threshold === null) return `${whole(n)} labels certify nothing; ${neededText(certificate)}`;
   return `Gate threshold ${threshold} is certified: it accepts ${percent(coverage)}`;
 }
 
@@ -123,10 +124,11 @@ const columns = ["Labels", "Gate threshold", "Accepted", "Coverage", "Wrong", "E
   .join("");
 
 function cells(certificate: GroupCertificate): string {
-  const { n, threshold, accepted, coverage, errors, upperBound, level, labelsNeeded } = certificate;
+  const { n, threshold, accepted, coverage, errors, upperBound, level, labelsNeeded, tooManyErrors } = certificate;
+  const missing = tooManyErrors ? "too many wrong" : `about ${whole(labelsNeeded)}`;
   const values =
     threshold === null
-      ? [whole(n), "nothing certified", "0", percent(0), "–", "–", `about ${whole(labelsNeeded)}`]
+      ? [whole(n), "nothing certified", "0", percent(0), "–", "–", missing]
       : [
           ...[whole(n), String(threshold), whole(accepted), percent(coverage), whole(errors)],
           `${percent(upperBound ?? 1, 2)} (level ${(level ?? 0).toPrecision(3)})`,

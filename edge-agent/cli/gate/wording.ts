@@ -59,12 +59,19 @@ export function certificateLines(
 }
 
 function certificateLine(certificate: GroupCertificate): string {
-  const { group, threshold, n, accepted, errors, coverage, upperBound, labelsNeeded } = certificate;
+  const { group, threshold, n, accepted, errors, coverage, upperBound } = certificate;
   const name = groupName(group);
   if (threshold === null) {
-    return `${name}: nothing can be certified from ${whole(n)} ${n === 1 ? "label" : "labels"}; about ${whole(labelsNeeded)} more are needed`;
+    return `${name}: nothing can be certified from ${whole(n)} ${n === 1 ? "label" : "labels"}; ${neededText(certificate)}`;
   }
   return `${name}: gate threshold ${threshold} accepts ${whole(accepted)} of ${whole(n)} (${percent(coverage)}), ${whole(errors)} wrong; error at most ${percent(upperBound ?? 1, 2)}`;
+}
+
+/** What it would take before anything is certified. */
+export function neededText({ labelsNeeded, tooManyErrors }: GroupCertificate): string {
+  return tooManyErrors
+    ? "too many are wrong at every gate threshold, and more labels like these would not help"
+    : `about ${whole(labelsNeeded)} more are needed`;
 }
 
 export function curveLines(all: GroupCurve, groups: readonly GroupCurve[]): readonly string[] {
