@@ -136,13 +136,18 @@ async function itemsBetween(db: Reader, { stores, tasks }: PersonCaller, query: 
       return sql<boolean>`lower(${column}) like ${pattern} escape '\\'`;
     };
     const { search } = query;
-    const plain = ["c.case_id", "c.decision_id", "c.store", "c.device"].map((column) => like(sql.ref(column), search));
+    const plain = ["c.store", "c.device"].map((column) => like(sql.ref(column), search));
+    const ids = ["c.case_id", "c.decision_id"].map((column) =>
+      isIdPart(search)
+        ? like(sql.ref(column), search)
+        : sql<boolean>`lower(${sql.ref(column)}) = ${search.toLowerCase()}`,
+    );
     const answers = ["r.final_label", "r.adjudicated_label", "r.model_label"].map((column) =>
       like(sql`replace(replace(${sql.ref(column)}, '-', ' '), '_', ' ')`, spaced(search)),
     );
     // In JSON as JSON writes it; what stands elsewhere in the view is taken out again below.
     const inView = like(sql.ref("c.view"), JSON.stringify(search).slice(1, -1));
-    rows = rows.where((where) => where.or([...plain, ...answers, inView]));
+    rows = rows.where((where) => where.or([...ids, ...plain, ...answers, inView]));
   }
   return rows.execute();
 }
@@ -159,7 +164,8 @@ function placeOf(row: Row, search: string): FoundIn | null {
       labels.map((label) => label && spaced(label)),
       spaced(search),
     );
-  if (has([row.case_id, row.decision_id])) return "id";
+  const ids = [row.case_id, row.decision_id];
+  if (isIdPart(search) ? has(ids) : ids.some((id) => id.toLowerCase() === search.toLowerCase())) return "id";
   if (has([row.store])) return "store";
   if (has([row.device])) return "device";
   if (has(Object.values(context).map(String))) return "context";
@@ -167,6 +173,13 @@ function placeOf(row: Row, search: string): FoundIn | null {
   if (!/[^-_ ]/.test(search)) return null;
   if (says([row.final_label, row.adjudicated_label])) return "answer";
   return says([row.model_label]) ? "modelAnswer" : null;
+}
+
+/** Shorter texts ("C2", a shelf) stand in many ids by chance; there only the whole id is meant. */
+const idPartLeast = 6;
+
+function isIdPart(search: string): boolean {
+  return search.length >= idPartLeast;
 }
 
 /** As people are shown a label. */
