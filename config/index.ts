@@ -13,6 +13,7 @@ export {
   layerNames,
   layerOf,
   lockFaults,
+  lockWarnings,
   mergeLayers,
   type ConfigEntry,
   type Layered,

@@ -299,6 +299,26 @@ describe.skipIf(!hasChromium)("the hub's pages in Chromium", () => {
     expect(focused).toBe("combobox");
   });
 
+  it("say of a key that a layer above has locked that it counts nothing, with its line", async () => {
+    const call = (method: string, path: string, body?: unknown) =>
+      callHub(room.hub.url, room.token, method, path, body);
+    const { json } = await call("GET", "/v1/config/layers/fleet/-");
+    const [before, revision] = [String(json["text"]), Number(json["revision"])];
+    const locking = `${before}\nlocked: [thresholds.cart_verification]\n`;
+    await call("PUT", "/v1/config/layers/fleet/-", { text: locking, revision, why: "test" });
+    const page = await newPage();
+    await signIn(page, room, "ada", "/config?layer=store&scope=store_1");
+    await page.getByRole("textbox", { name: "Text" }).fill("thresholds:\n  cart_verification: 0.9\n");
+    await page.getByText("counts nothing in 1 store: the fleet’s layer has locked it.").waitFor();
+    await page.getByText("No store that reports here would run anything else.").waitFor();
+    await page.getByRole("button", { name: "Line 2" }).press("Enter");
+    const marked = await page
+      .getByRole("textbox", { name: "Text" })
+      .evaluate((field: HTMLTextAreaElement) => field.value.slice(field.selectionStart, field.selectionEnd));
+    expect(marked).toBe("  cart_verification: 0.9");
+    await call("PUT", "/v1/config/layers/fleet/-", { text: before, revision: revision + 1, why: "test" });
+  });
+
   it("work on a tablet: nothing scrolls sideways, every target is large enough", async () => {
     const page = await newPage({ viewport: { width: 820, height: 1180 }, hasTouch: true, isMobile: true });
     await signIn(page, room, "ada", "/settings");

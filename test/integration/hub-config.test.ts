@@ -116,6 +116,22 @@ function configSuite(start: StartHub): void {
     expect(ofStore("store_late")).toEqual(ofStore("store_s"));
   });
 
+  test("a check says which keys count nothing, because a layer above has locked them", async () => {
+    const { json } = await call("GET", "/v1/config/layers/fleet/-");
+    const [before, revision] = [String(json["text"]), Number(json["revision"])];
+    expect(await put("fleet/-", `${before}\nlocked: [thresholds.shelf]\n`, revision)).toMatchObject({ status: 200 });
+    const text = "tasks: { shelf: { review_within: 4m } }\nthresholds:\n  shelf: 0.97\n";
+    const checked = await call("POST", "/v1/config/check", { layer: "store", scope: "store_n", text });
+    expect(await put("fleet/-", before, revision + 1)).toMatchObject({ status: 200 });
+    const free = await call("POST", "/v1/config/check", { layer: "store", scope: "store_n", text });
+    const locked = [{ key: "thresholds.shelf", line: 3, by: "fleet", stores: 1 }];
+    expect([checked.json["locked"], free.json["locked"]]).toEqual([locked, []]);
+    const keysOf = ({ json: said }: typeof checked) =>
+      (said["changes"] as { keys: { key: string }[] }[])[0]?.keys.map(({ key }) => key);
+    expect(keysOf(checked)).not.toContain("thresholds.shelf");
+    expect(keysOf(free)).toContain("thresholds.shelf");
+  });
+
   test("a check of a new task says what was written and not every default", async () => {
     const text = "thresholds: { shelf: 0.95, fresh: { max_error: 0.02 } }\ntasks: { fresh: { audit_share: 0.3 } }\n";
     const checked = await call("POST", "/v1/config/check", { layer: "fleet", scope: "-", text });

@@ -5,6 +5,7 @@ import {
   flatConfig,
   layerOf,
   lockFaults,
+  lockWarnings,
   mergeLayers,
   parseLayer,
   type ConfigChange,
@@ -56,11 +57,20 @@ export class StoreConfigs {
 
   /** What the agents of a store run where no file of the box itself says otherwise, with the certificates that it is sent. */
   resolve(store: string, texts: StoreTexts, certificates: readonly Certificate[] = []): ResolvedConfig {
-    const merged = hubLayers.map((layer) => this.#layer(layer, texts[layer])).reduce(mergeLayers, emptyLayered);
+    const merged = this.#merged(texts);
     const named = mergeLayers(merged, this.#layer("store", `store_id: ${JSON.stringify(store)}`));
     const resolved = effectiveConfig(merged.entries.has("store_id") ? merged : named, this.#hasher, certificates);
     if (!resolved.ok) throw new Error(`the config of ${store} has no store_id`, { cause: resolved.error });
     return resolved.value;
+  }
+
+  /** What a layer says there and a lock of a higher one keeps out. */
+  lockedOut(texts: StoreTexts, layer: HubLayer): Layered["ignored"] {
+    return this.#merged(texts).ignored.filter(({ entry }) => entry.origin.layer === layer);
+  }
+
+  #merged(texts: StoreTexts): Layered {
+    return hubLayers.map((layer) => this.#layer(layer, texts[layer])).reduce(mergeLayers, emptyLayered);
   }
 
   #layer(layer: HubLayer, text: string): Layered {
@@ -75,21 +85,54 @@ export class StoreConfigs {
   }
 }
 
-export interface StoreChange {
+interface StoreChange {
   readonly stores: readonly string[];
   readonly changes: readonly ConfigChange[];
 }
 
+/** A key of a text that counts nothing in some stores, because a layer above has locked it. */
+interface LockedKey {
+  readonly key: string;
+  readonly line: number;
+  readonly by: HubLayer;
+  /** How many. */
+  readonly stores: number;
+}
+
+export interface ChangePreview {
+  readonly changes: readonly StoreChange[];
+  readonly locked: readonly LockedKey[];
+}
+
 /**
- * What a new text would change, by stores that it changes in the same way; stores in which nothing changes are left out.
- * Pure. `texts` are the layers as they are; stores whose layers are the same are looked at once.
+ * What a new text would change, by stores that it changes in the same way (those in which nothing changes are left out),
+ * and what of it is locked. Pure. `texts` are the layers as they are; stores whose layers are the same are looked at once.
  */
 export function previewChange(
   stores: readonly { readonly store: string; readonly texts: StoreTexts }[],
   change: { readonly layer: HubLayer; readonly text: string },
   hasher: Hasher,
-): readonly StoreChange[] {
+): ChangePreview {
   const configs = new StoreConfigs(hasher);
+  const locked = new Map<string, LockedKey>();
+  const changes = storesAlike(stores).flatMap(({ texts, stores: same }) => {
+    const [store = ""] = same;
+    const changed = { ...texts, [change.layer]: change.text };
+    for (const key of lockedKeys(configs.lockedOut(changed, change.layer))) {
+      const known = locked.get(`${key.by} ${key.key}`);
+      locked.set(`${key.by} ${key.key}`, { ...key, stores: same.length + (known?.stores ?? 0) });
+    }
+    const before = configs.resolve(store, texts);
+    const after = configs.resolve(store, changed);
+    const differing = withoutDefaults(changesOf(before.config, after.config), before, after);
+    return differing.length === 0 ? [] : [{ stores: same, changes: differing }];
+  });
+  return { changes, locked: [...locked.values()] };
+}
+
+function storesAlike(
+  stores: readonly { readonly store: string; readonly texts: StoreTexts }[],
+): readonly { readonly texts: StoreTexts; readonly stores: readonly string[] }[] {
   const groups = new Map<string, { readonly texts: StoreTexts; readonly stores: string[] }>();
   for (const { store, texts } of stores) {
     const key = hubLayers.map((layer) => `${texts[layer].length}:${texts[layer]}`).join("");
@@ -97,12 +140,14 @@ export function previewChange(
     group.stores.push(store);
     groups.set(key, group);
   }
-  return [...groups.values()].flatMap(({ texts, stores: same }) => {
-    const [store = ""] = same;
-    const before = configs.resolve(store, texts);
-    const after = configs.resolve(store, { ...texts, [change.layer]: change.text });
-    const changes = withoutDefaults(changesOf(before.config, after.config), before, after);
-    return changes.length === 0 ? [] : [{ stores: same, changes }];
+  return [...groups.values()];
+}
+
+function lockedKeys(ignored: Layered["ignored"]): readonly Omit<LockedKey, "stores">[] {
+  return ignored.flatMap(({ entry, lock }) => {
+    const by = hubLayers.find((layer) => layer === lock.origin.layer);
+    const [warning] = lockWarnings({ ...emptyLayered, ignored: [{ entry, lock }] });
+    return by && warning ? [{ key: warning.key, line: entry.origin.line ?? 1, by }] : [];
   });
 }
 

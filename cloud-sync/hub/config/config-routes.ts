@@ -58,6 +58,8 @@ const checkReply = z.strictObject({
   ),
   /** Kinds of change that are not listed. */
   more: count,
+  /** Keys that count nothing in `stores` of the stores, because the layer `by` has locked them. */
+  locked: z.array(z.strictObject({ key: z.string(), line: z.number(), by: layer, stores: count })),
 });
 
 const tag = "config";
@@ -222,10 +224,10 @@ async function check(
   const key = keyOf(body);
   mustSee(caller, key);
   const faults = [...layerFaults(key.layer, key.scope, body.text)];
-  if (faults.length > 0) return { ok: false, faults, changes: [], more: 0 };
+  if (faults.length > 0) return { ok: false, faults, changes: [], more: 0, locked: [] };
   const stores = await database.read((db) => readStoreTexts(db, key));
   const seen = stores.filter(({ store }) => inScope(caller.stores, store));
-  const changes = previewChange(seen, { layer: key.layer, text: body.text }, hasher);
+  const { changes, locked } = previewChange(seen, { layer: key.layer, text: body.text }, hasher);
   return {
     ok: true,
     faults,
@@ -235,6 +237,7 @@ async function check(
       keys: [...change.changes],
     })),
     more: Math.max(0, changes.length - groupsShownMax),
+    locked: locked.slice(0, groupsShownMax),
   };
 }
 

@@ -118,6 +118,12 @@ export interface ConfigCheck {
     readonly keys: readonly { readonly key: string; readonly from?: unknown; readonly to?: unknown }[];
   }[];
   readonly more: number;
+  readonly locked: readonly {
+    readonly key: string;
+    readonly line: number;
+    readonly by: string;
+    readonly stores: number;
+  }[];
 }
 
 export interface ConfigKey {

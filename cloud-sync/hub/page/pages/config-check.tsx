@@ -29,8 +29,29 @@ export function CheckShown({ check, isSame, onLine }: CheckProps): JSX.Element {
           ))}
         </ul>
       ) : null}
+      {check?.ok === true ? <Locked locked={check.locked} onLine={onLine} /> : null}
       {check?.ok === true ? isSame ? <p class="quiet">This is what is in force.</p> : <Changes check={check} /> : null}
     </section>
+  );
+}
+
+/** What a layer above keeps from counting: without a word a change of it would seem to do nothing. */
+function Locked({ locked, onLine }: Pick<ConfigCheck, "locked"> & Pick<CheckProps, "onLine">): JSX.Element | null {
+  if (locked.length === 0) return null;
+  return (
+    <ul class="faults">
+      {locked.map(({ key, line, by, stores }) => (
+        <li key={`${by} ${key}`}>
+          <button type="button" class="plain small" onClick={() => onLine(line)}>
+            Line {line}
+          </button>
+          <p>
+            <strong class="mono">{key}</strong> counts nothing in {plural(stores, "store")}: the {by}’s layer has locked
+            it.
+          </p>
+        </li>
+      ))}
+    </ul>
   );
 }
 
