@@ -113,7 +113,8 @@ function erasureSuite(start: StartHub, kind: "sqlite" | "postgres"): void {
     });
     for (const store of ["store_2", "store_3"]) await enrolAgent(started.hub.url, started.token, store);
     expect(await call("PUT", "/v1/stores/store_2", { region: "north", why: "x" })).toMatchObject({ status: 200 });
-    await put("store/store_1", "retention: { input_keep: 12h }\n");
+    // Whichever way YAML lets it be written.
+    await put("store/store_1", 'retention: { "input\\x5fkeep": 12h }\n');
     await put("region/north", "retention: { input_keep: 1d } # input_keep of the north\n");
     const own = { layer: "store", scope: "store_1", keepMs: 12 * hour, stores: 1 };
     expect((await edge())["items"]).toEqual([

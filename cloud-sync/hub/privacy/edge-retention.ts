@@ -10,8 +10,8 @@ import { type HubParts } from "../room.ts";
 /** Lines of the answer; it says how many there are beside them. */
 const linesMax = 100;
 const key = "retention.input_keep";
-/** A text without either word says nothing of it: most stores' layers need not be read. */
-const words = ["input_keep", "locked"];
+/** A text without any of them says nothing of it: most stores' layers need not be read. A backslash may spell the others. */
+const words = ["input_keep", "locked", "\\"];
 const nothing: StoreTexts = { fleet: "", region: "", store: "" };
 
 const edgeRetention = z.strictObject({
